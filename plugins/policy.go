@@ -1,0 +1,71 @@
+package plugins
+
+import (
+	"fmt"
+	"time"
+)
+
+// OnError says what a failing hook does to what it was called for.
+type OnError string
+
+const (
+	// Fail makes the operation fail.
+	Fail OnError = "fail"
+	// Ignore logs the failure, drops what the hook changed and goes on.
+	Ignore OnError = "ignore"
+)
+
+// UnmarshalText accepts "fail" and "ignore".
+func (o *OnError) UnmarshalText(text []byte) error {
+	switch v := OnError(text); v {
+	case Fail, Ignore:
+		*o = v
+		return nil
+	}
+	return fmt.Errorf("onError %q: use %q or %q", text, Fail, Ignore)
+}
+
+// Policy is how the daemon treats one plugin. Its provider chooses the
+// defaults; the key policy of the plugin's section in the configuration file
+// overrides them.
+type Policy struct {
+	// Enabled false leaves the plugin out: its constructor does not run.
+	Enabled bool `yaml:"enabled" json:"enabled"`
+	// Required false lets the daemon run, degraded, when the plugin's
+	// constructor or its PreStartHook fails.
+	Required bool `yaml:"required" json:"required"`
+	// Priority orders plugins of one kind: the bigger one comes first.
+	Priority int `yaml:"priority" json:"priority"`
+	// Timeout bounds each call of a hook.
+	Timeout time.Duration `yaml:"timeout" json:"timeout"`
+	// OnError says what a failing hook does to what it was called for.
+	OnError OnError `yaml:"onError" json:"onError"`
+}
+
+// DefaultTimeout bounds a hook whose provider and configuration say nothing.
+const DefaultTimeout = 10 * time.Second
+
+// DefaultPolicy is the policy of a plugin whose provider says nothing.
+func DefaultPolicy() Policy {
+	return Policy{Enabled: true, Required: true, Timeout: DefaultTimeout, OnError: Fail}
+}
+
+// Validate reports a policy that cannot be kept.
+func (p Policy) Validate() error {
+	if p.Timeout <= 0 {
+		return fmt.Errorf("timeout %v: must be positive, such as 10s", p.Timeout)
+	}
+	if p.OnError != Fail && p.OnError != Ignore {
+		return fmt.Errorf("onError %q: use %q or %q", p.OnError, Fail, Ignore)
+	}
+	return nil
+}
+
+// Settings is where a plugin's policy and configuration come from. The
+// daemon's config module implements it with its configuration file.
+type Settings interface {
+	// Plugin overlays the named plugin's section onto policy and config, a
+	// pointer to the plugin's own configuration that is nil when it takes
+	// none. An unknown key is an error.
+	Plugin(name string, policy *Policy, config any) error
+}

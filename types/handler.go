@@ -1,0 +1,29 @@
+package types
+
+import (
+	"context"
+	"net/http"
+)
+
+// Handler serves one route of the HTTP API. An error it returns is sent to
+// the client as {"message": …}; its class (github.com/containerd/errdefs)
+// chooses the status. A handler that has begun its answer returns nil.
+type Handler func(ctx context.Context, rw http.ResponseWriter, req *http.Request) error
+
+// HandlerSpec is one route of the HTTP API: what the UpdateHandler hook gets,
+// wraps, replaces, adds and removes.
+type HandlerSpec struct {
+	// Method is the HTTP method in capitals.
+	Method string
+	// Path is the pattern without the version prefix: literal segments and
+	// variables, "/containers/{name}/json". A variable matches one segment;
+	// "{name:.*}" matches the rest up to the literal that follows it.
+	Path string
+	// HandlerFunc serves the route; it is never nil in a valid list.
+	HandlerFunc Handler
+}
+
+// NewHandlerSpec makes a route.
+func NewHandlerSpec(method, path string, handler Handler) *HandlerSpec {
+	return &HandlerSpec{Method: method, Path: path, HandlerFunc: handler}
+}

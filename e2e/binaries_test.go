@@ -1,0 +1,74 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaries are what the suite builds once: the daemon, with the race detector
+// when the tests have it, a daemon with plugins that misbehave, the program of
+// the test images, and a stock containerd.
+type binaries struct {
+	dir                                   string
+	daemon, pluginDaemon, box, containerd string
+}
+
+var built binaries
+
+func TestMain(m *testing.M) {
+	if os.Geteuid() != 0 {
+		fmt.Println("e2e: skipped, needs root: it runs real containers")
+		os.Exit(0)
+	}
+	dir, err := os.MkdirTemp("/tmp", "pxe2e")
+	if err != nil {
+		panic(err)
+	}
+	code := 1
+	if built, err = build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		code = m.Run()
+		stopShared()
+	}
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+func build(dir string) (binaries, error) {
+	b := binaries{
+		dir:          dir,
+		daemon:       filepath.Join(dir, "demo-daemon"),
+		pluginDaemon: filepath.Join(dir, "plugin-daemon"),
+		box:          filepath.Join(dir, "box"),
+		containerd:   filepath.Join(dir, "containerd"),
+	}
+	var ours []string
+	if assets, _ := filepath.Glob("../modules/containerd/assets/*.zst"); len(assets) > 0 {
+		ours = append(ours, "-tags=assets")
+	}
+	if raceEnabled {
+		ours = append(ours, "-race")
+	}
+	for _, c := range []struct {
+		out, pkg string
+		flags    []string
+		env      string
+	}{
+		{b.daemon, "../cmd/demo-daemon", ours, "CGO_ENABLED=1"},
+		{b.pluginDaemon, "./plugindaemon", ours, "CGO_ENABLED=1"},
+		{b.box, "./box", []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0"},
+		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", nil, "CGO_ENABLED=0"},
+	} {
+		args := append([]string{"build", "-o", c.out}, c.flags...)
+		cmd := exec.Command("go", append(args, c.pkg)...)
+		cmd.Env = append(os.Environ(), c.env)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return b, fmt.Errorf("go build %s: %w\n%s", c.pkg, err, out)
+		}
+	}
+	return b, nil
+}

@@ -1,0 +1,84 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"github.com/pouchfx/pouchfx/plugins"
+)
+
+var _ plugins.Settings = (*Config)(nil)
+
+// section is what the file says under plugins.<name>.
+type section struct {
+	source string
+	key    *yaml.Node
+	node   *yaml.Node
+}
+
+// sections reads the value of the key plugins.
+func (d *decoder) sections(n *yaml.Node) map[string]*section {
+	all := map[string]*section{}
+	d.pairs(n, "plugins", func(key, value *yaml.Node) {
+		all[key.Value] = &section{source: d.source, key: key, node: value}
+	})
+	return all
+}
+
+// Plugin overlays the named plugin's section onto policy and onto config, a
+// pointer to the plugin's configuration that is nil when it takes none. The
+// key policy of the section is the policy's:
+//
+//	plugins:
+//	  env-limits:
+//	    policy: {priority: 10, timeout: 2s, onError: ignore}
+//	    max-memory: 1g
+func (c *Config) Plugin(name string, policy *plugins.Policy, config any) error {
+	s, ok := c.sections[name]
+	if !ok {
+		return nil
+	}
+	d := &decoder{source: s.source}
+	path := "plugins." + name
+	own := &yaml.Node{Kind: yaml.MappingNode, Line: s.node.Line}
+	d.pairs(s.node, path, func(key, value *yaml.Node) {
+		switch {
+		case key.Value == "policy":
+			d.decode(value, path+".policy", reflect.ValueOf(policy).Elem())
+			if err := policy.Validate(); err != nil && len(d.errs) == 0 {
+				d.fail(value, path+".policy", "%v", err)
+			}
+		case config == nil:
+			d.fail(key, path, "unknown key %q: this plugin takes no configuration but its policy", key.Value)
+		default:
+			own.Content = append(own.Content, key, value)
+		}
+	})
+	if config != nil {
+		d.decode(own, path, reflect.ValueOf(config).Elem())
+	}
+	return d.err()
+}
+
+// UnknownPlugins reports the sections of plugins that are not among names,
+// the plugins of this daemon.
+func (c *Config) UnknownPlugins(names []string) error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(c.sections)) {
+		if slices.Contains(names, name) {
+			continue
+		}
+		s := c.sections[name]
+		hint := "list the plugins of this daemon with the command plugins"
+		if near := nearest(name, names); near != "" {
+			hint = fmt.Sprintf("did you mean %q?", near)
+		}
+		errs = append(errs, fmt.Errorf("%s:%d: plugins: unknown plugin %q: %s", s.source, s.key.Line, name, hint))
+	}
+	return errors.Join(errs...)
+}

@@ -62,6 +62,14 @@ func newDaemon(binary string, e engine, args ...string) (*daemon, error) {
 	return d, nil
 }
 
+// kind tells which containerd the daemon uses.
+func (d *daemon) kind() engine {
+	if d.stockCD != nil {
+		return external
+	}
+	return embedded
+}
+
 func (d *daemon) startContainerd() error {
 	address := filepath.Join(d.root, "c.sock")
 	config := filepath.Join(d.root, "containerd.toml")
@@ -229,7 +237,7 @@ func sharedDaemon(t testing.TB, e engine) *daemon {
 	}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the end of the daemon's log:\n%s", d.log.tail(8 << 10))
+			t.Logf("the end of the daemon's log:\n%s", d.log.tail(8<<10))
 		}
 	})
 	return d
@@ -315,4 +323,16 @@ func (b *syncBuffer) String() string {
 func (b *syncBuffer) tail(n int) string {
 	s := b.String()
 	return s[max(0, len(s)-n):]
+}
+
+// onOwn runs a test on a daemon of its own for each engine.
+func onOwn(t *testing.T, f func(t *testing.T, d *daemon)) {
+	onEngines(t, func(t *testing.T, e engine) { f(t, ownDaemon(t, built.daemon, e)) })
+}
+
+// onEngines runs a test for each engine.
+func onEngines(t *testing.T, f func(t *testing.T, e engine)) {
+	for _, e := range []engine{embedded, external} {
+		t.Run(string(e), func(t *testing.T) { f(t, e) })
+	}
 }

@@ -70,8 +70,11 @@ func (d *daemon) kind() engine {
 	return embedded
 }
 
+// containerdSocket is that of the external containerd.
+func (d *daemon) containerdSocket() string { return filepath.Join(d.root, "c.sock") }
+
 func (d *daemon) startContainerd() error {
-	address := filepath.Join(d.root, "c.sock")
+	address := d.containerdSocket()
 	config := filepath.Join(d.root, "containerd.toml")
 	text := fmt.Sprintf(`version = 4
 root = %q

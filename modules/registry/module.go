@@ -1,0 +1,40 @@
+package registry
+
+import (
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/plugins"
+)
+
+// Module provides the chain of each kind as the kind's interface, Daemons and
+// *Registry. Each has a constructor of its own, so that asking for one
+// constructs the plugins of its kind only; *Registry asks for all.
+var Module = fx.Module("registry", fx.Provide(
+	func(s plugins.Settings, log *zap.Logger) (*Roster, error) {
+		return NewRoster(s, plugins.Registered(), log.Named("plugins"))
+	},
+	func(r *Roster, in plugins.APIRegistrations) (plugins.APIPlugin, error) { return NewAPI(r, in.All) },
+	func(r *Roster, in plugins.ContainerRegistrations) (plugins.ContainerPlugin, error) {
+		return NewContainers(r, in.All)
+	},
+	func(r *Roster, in plugins.CriRegistrations) (plugins.CriPlugin, error) { return NewCri(r, in.All) },
+	func(r *Roster, in plugins.DaemonRegistrations) (Daemons, error) { return NewDaemons(r, in.All) },
+	func(r *Roster, in plugins.ImageRegistrations) (plugins.ImagePlugin, error) {
+		return NewImages(r, in.All)
+	},
+	func(r *Roster, in plugins.VolumeRegistrations) (plugins.VolumePlugin, error) {
+		return NewVolumes(r, in.All)
+	},
+	newRegistry,
+))
+
+func newRegistry(
+	r *Roster, api plugins.APIRegistrations, container plugins.ContainerRegistrations, cri plugins.CriRegistrations,
+	daemon plugins.DaemonRegistrations, image plugins.ImageRegistrations, volume plugins.VolumeRegistrations,
+) (*Registry, error) {
+	return New(r, map[plugins.Kind][]*plugins.Registration{
+		plugins.KindAPI: api.All, plugins.KindContainer: container.All, plugins.KindCri: cri.All,
+		plugins.KindDaemon: daemon.All, plugins.KindImage: image.All, plugins.KindVolume: volume.All,
+	})
+}

@@ -1,0 +1,53 @@
+package registry
+
+import "github.com/pouchfx/pouchfx/plugins"
+
+// Status is what became of a plugin.
+type Status string
+
+// The states of a plugin.
+const (
+	Running  Status = "running"
+	Disabled Status = "disabled"
+	Failed   Status = "failed"
+)
+
+// Info is one plugin as the daemon lists it.
+type Info struct {
+	Name   string         `json:"name"`
+	Kinds  []plugins.Kind `json:"kinds"`
+	Policy plugins.Policy `json:"policy"`
+	Status Status         `json:"status"`
+	// Error says why the plugin failed.
+	Error string `json:"error,omitempty"`
+	// Origin is the function that provided or registered it.
+	Origin string `json:"origin"`
+}
+
+// Registry lists the plugins of all kinds.
+type Registry struct{ roster *Roster }
+
+// New makes the registry of a roster from the provided plugins of all kinds.
+func New(r *Roster, provided map[plugins.Kind][]*plugins.Registration) (*Registry, error) {
+	for _, kind := range plugins.Kinds() {
+		if _, err := r.enter(kind, provided[kind]); err != nil {
+			return nil, err
+		}
+	}
+	return &Registry{r}, nil
+}
+
+// List returns all plugins in order, the disabled and the failed ones too.
+func (r *Registry) List() []Info {
+	var all []Info
+	for _, m := range r.roster.all() {
+		info := Info{Name: m.reg.Name, Kinds: m.reg.Kinds, Policy: m.reg.Policy, Origin: m.reg.Origin, Status: Running}
+		if err := m.failure(); err != nil {
+			info.Status, info.Error = Failed, err.Error()
+		} else if !m.reg.Policy.Enabled {
+			info.Status = Disabled
+		}
+		all = append(all, info)
+	}
+	return all
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,11 +40,6 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-type outcome[T any] struct {
-	value T
-	err   error
-}
-
 // Call calls f with arg in a goroutine of its own and with a context that ends
 // at the timeout. A panic and an exit of the goroutine become errors. When the
 // context ends first, f is abandoned: Call returns the cause of ctx, or an
@@ -57,53 +53,67 @@ func Call[A, T any](ctx context.Context, l Limits, arg A, f func(context.Context
 	}
 	bounded, cancel := context.WithTimeout(ctx, l.Timeout)
 	defer cancel()
-	done := make(chan outcome[T], 1)
-	go run(bounded, arg, f, done)
-	select {
-	case o := <-done:
-		return o.value, o.err
-	case <-bounded.Done():
+	c := &call[A, T]{arg: arg, f: f, err: ErrExited, end: cancel}
+	if l.Grace > 0 {
+		c.ended = make(chan struct{})
+	}
+	go c.run(bounded)
+	<-bounded.Done()
+	answered := c.returned.Load() || c.wait(l.Grace)
+	if answered && (c.err == nil || !c.late) {
+		return c.value, c.err
 	}
 	why := context.Cause(ctx)
 	if why == nil {
 		why = fmt.Errorf("no answer within %v: %w", l.Timeout, context.DeadlineExceeded)
 	}
-	if o, ok := wait(done, l.Grace); ok {
-		if o.err == nil || errors.Is(o.err, why) {
-			return o.value, o.err
-		}
-		if errors.Is(o.err, bounded.Err()) {
-			return none, why
-		}
-		return none, fmt.Errorf("%w: %w", why, o.err)
+	switch {
+	case !answered:
+		return none, fmt.Errorf("abandoned: %w", why)
+	case errors.Is(c.err, context.Canceled), errors.Is(c.err, context.DeadlineExceeded):
+		return none, why
 	}
-	return none, fmt.Errorf("abandoned: %w", why)
+	return none, fmt.Errorf("%w: %w", why, c.err)
 }
 
-// wait gives a call whose context has ended a last chance.
-func wait[T any](done <-chan outcome[T], grace time.Duration) (o outcome[T], ok bool) {
+// call is one call under way. What became of f is there once returned is set.
+type call[A, T any] struct {
+	arg      A
+	f        func(context.Context, A) (T, error)
+	value    T
+	err      error
+	late     bool // f's context ended first
+	returned atomic.Bool
+	end      context.CancelFunc // ends f's context, which is what Call waits for
+	ended    chan struct{}      // closed at the end; nil without a grace
+}
+
+func (c *call[A, T]) run(ctx context.Context) {
+	defer func() {
+		if v := recover(); v != nil {
+			c.err = &PanicError{Value: v, Stack: debug.Stack()}
+		}
+		c.late = ctx.Err() != nil
+		c.returned.Store(true)
+		if c.ended != nil {
+			close(c.ended)
+		}
+		c.end()
+	}()
+	c.value, c.err = c.f(ctx, c.arg)
+}
+
+// wait gives f, whose context has ended, a last chance.
+func (c *call[A, T]) wait(grace time.Duration) bool {
+	if c.ended == nil {
+		return false
+	}
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
-	case o = <-done:
-		return o, true
+	case <-c.ended:
+		return true
 	case <-timer.C:
+		return false
 	}
-	select {
-	case o = <-done:
-		return o, true
-	default:
-		return o, false
-	}
-}
-
-func run[A, T any](ctx context.Context, arg A, f func(context.Context, A) (T, error), done chan<- outcome[T]) {
-	o := outcome[T]{err: ErrExited}
-	defer func() {
-		if v := recover(); v != nil {
-			o.err = &PanicError{Value: v, Stack: debug.Stack()}
-		}
-		done <- o
-	}()
-	o.value, o.err = f(ctx, arg)
 }

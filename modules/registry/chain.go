@@ -23,14 +23,14 @@ type link[P any] struct {
 	plugin P
 }
 
-// call is one hook of one plugin with what it works on.
-type call[P, A any] struct {
+// job is one hook of one plugin with what it works on.
+type job[P, A any] struct {
 	plugin P
 	arg    A
 	hook   func(context.Context, P, A) (A, error)
 }
 
-func do[P, A any](ctx context.Context, c call[P, A]) (A, error) { return c.hook(ctx, c.plugin, c.arg) }
+func do[P, A any](ctx context.Context, j job[P, A]) (A, error) { return j.hook(ctx, j.plugin, j.arg) }
 
 // run hands arg from plugin to plugin and returns what the last one left. Each
 // gets a copy; what copying does not reach, hook must not let it change. At a
@@ -40,13 +40,14 @@ func run[P, A any](
 	ctx context.Context, c *chain[P], name string, arg A, copy func(A) A,
 	hook func(context.Context, P, A) (A, error),
 ) (A, error) {
+	call := do[P, A]
 	for i := range c.links {
 		l := &c.links[i]
 		if l.failure() != nil {
 			continue
 		}
 		after, err := guard.Call(ctx, guard.Limits{Timeout: l.reg.Policy.Timeout},
-			call[P, A]{l.plugin, copy(arg), hook}, do[P, A])
+			job[P, A]{l.plugin, copy(arg), hook}, call)
 		if err == nil {
 			arg = after
 			continue

@@ -1,0 +1,100 @@
+package containerd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/v2/pkg/atomicfile"
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/pouchfx/pouchfx/modules/containerd/assets"
+	"github.com/pouchfx/pouchfx/modules/containerd/shim"
+)
+
+// binaries are the absolute paths of the programs that containers run with.
+type binaries struct {
+	runc string
+	shim string // this binary under the shim's name
+	self string // this binary
+}
+
+// installBinaries puts into dir links to this binary, and the runc that it
+// carries. Running containers remember these paths: the links' stay when the
+// daemon is upgraded, and every version of runc keeps its own folder.
+func installBinaries(dir string) (binaries, error) {
+	b := binaries{
+		shim: filepath.Join(dir, shim.Name),
+		self: filepath.Join(dir, "pouchfx"),
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return b, err
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return b, err
+	}
+	for _, link := range []string{b.shim, b.self} {
+		if err := pointTo(link, self); err != nil {
+			return b, err
+		}
+	}
+	if assets.Runc == "" {
+		b.runc, err = findRunc()
+		return b, err
+	}
+	b.runc = filepath.Join(dir, strings.TrimSpace(assets.RuncDigest)[:16], "runc")
+	return b, unpack(assets.Runc, b.runc)
+}
+
+// pointTo makes link a symbolic link to target; whoever follows it meanwhile
+// finds the old target or the new one.
+func pointTo(link, target string) error {
+	if old, err := os.Readlink(link); err == nil && old == target {
+		return nil
+	}
+	temporary := link + ".new"
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := os.Symlink(target, temporary); err != nil {
+		return err
+	}
+	return os.Rename(temporary, link)
+}
+
+// unpack writes the program in compressed to path, whole or not at all, unless
+// it is there already.
+func unpack(compressed, path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
+		return err
+	}
+	z, err := zstd.NewReader(strings.NewReader(compressed), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	f, err := atomicfile.New(path, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := z.WriteTo(f); err != nil {
+		return errors.Join(fmt.Errorf("unpack %s: %w", path, err), f.Cancel())
+	}
+	return f.Close()
+}
+
+func findRunc() (string, error) {
+	path, err := exec.LookPath("runc")
+	if err != nil {
+		return "", fmt.Errorf("this binary carries no runc and there is none on PATH: build it with `make build`, or install one, for instance with `apt-get install runc`: %w", err)
+	}
+	return filepath.Abs(path)
+}

@@ -1,0 +1,18 @@
+// Package containerd is the engine: containerd, embedded in this process or
+// an external one by its address, with the runtime that starts containers.
+//
+// The embedded engine loads containerd's own plugins, a chosen set of them,
+// and talks to them in memory: there is no gRPC socket and no second process.
+// Containers run under shims that are this same binary in another role
+// (package shim) and survive the daemon, with the runc that the binary carries
+// (package assets) or the one on PATH.
+//
+// An external containerd is driven through the same client, with the same
+// shim and runc, by their absolute paths; it must run on this host. It keeps
+// finished tasks by itself while the daemon is down, so that there is nothing
+// to recover from it and LastExit knows nothing.
+//
+// Some of containerd's settings are process-wide (where it mounts things for
+// a moment, what a fatal error does), so that a process runs one embedded
+// engine at a time; it may start and stop any number of them in turn.
+package containerd

@@ -1,0 +1,107 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/pkg/timeout"
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	"go.uber.org/zap"
+)
+
+const (
+	ttrpcServer = "io.containerd.server.v1.ttrpc"
+	shimManager = "io.containerd.shim.v1.manager"
+	taskManager = "io.containerd.runtime.v2.task"
+)
+
+// startEmbedded starts containerd in this process.
+func (e *Engine) startEmbedded(ctx context.Context) error {
+	root := filepath.Join(e.config.Root, "containerd")
+	state := filepath.Join(e.config.State, "containerd")
+	if err := os.MkdirAll(root, 0o711); err != nil {
+		return err
+	}
+	if err := e.makeSocketDir(); err != nil {
+		return err
+	}
+	if err := e.checkOverlay(root); err != nil {
+		return err
+	}
+	e.cleanMounts(filepath.Join(root, "tmpmounts"))
+	// The shims remember this path and report to it after a restart too.
+	address := filepath.Join(e.sockets, "events.sock")
+	// The roots are locked, so that nobody else can hold the database; but
+	// containerd would wait for ever.
+	timeout.Set("io.containerd.timeout.bolt.open", 5*time.Second)
+
+	exits := watchExits(ctx, filepath.Join(state, taskManager, Namespace))
+	defer func() { e.exits = exits.finish() }()
+	l := &loader{
+		root: root, state: state, address: address,
+		config: map[string]any{
+			ttrpcServer: map[string]any{"address": address},
+			shimManager: map[string]any{"socket_dir": e.sockets},
+		},
+	}
+	e.onStop(catchFatal(e.fail))
+	if err := l.load(ctx); err != nil {
+		return fmt.Errorf("start containerd: %w", err)
+	}
+	e.onStop(func() error {
+		err := l.close()
+		_ = os.Remove(address)
+		return err
+	})
+	if err := l.failure(plugins.SnapshotPlugin, e.config.Snapshotter); err != nil {
+		return noSnapshotter(e.config.Snapshotter, err)
+	}
+	direct, err := client.New("", client.WithInMemoryServices(l.context(ctx)))
+	if err != nil {
+		return fmt.Errorf("embedded containerd: %w", err)
+	}
+	snapshotters, err := l.context(ctx).GetByType(plugins.SnapshotPlugin)
+	if err != nil {
+		return err
+	}
+	e.client, err = withNamespace(direct, snapshotters)
+	return err
+}
+
+// checkOverlay tells early, and in plain words, that overlayfs cannot work;
+// containerd's snapshotter would start and every container fail.
+func (e *Engine) checkOverlay(root string) error {
+	if e.config.Snapshotter != DefaultSnapshotter {
+		return nil
+	}
+	if err := overlayutils.Supported(root); err != nil {
+		return noSnapshotter(e.config.Snapshotter, err)
+	}
+	return nil
+}
+
+func noSnapshotter(name string, err error) error {
+	return fmt.Errorf("snapshotter %q does not work here: use a data root on a filesystem that supports it (ext4, or xfs with ftype=1, for overlayfs), or configure \"snapshotter: native\", which copies layers and needs more disk: %w", name, err)
+}
+
+// cleanMounts chooses where containerd mounts snapshots for a moment and
+// removes what a daemon that was killed left there.
+func (e *Engine) cleanMounts(dir string) {
+	err := mount.SetTempMountLocation(dir)
+	if err == nil {
+		var warnings []error
+		warnings, err = mount.CleanupTempMounts(0)
+		for _, w := range warnings {
+			e.log.Warn("cannot remove a leftover mount", zap.Error(w))
+		}
+	}
+	if err != nil {
+		e.log.Warn("cannot clean up leftover mounts", zap.Error(err))
+	}
+}

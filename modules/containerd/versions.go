@@ -1,0 +1,90 @@
+package containerd
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/containerd/containerd/v2/version"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+	"go.uber.org/zap"
+)
+
+// Versions are what `docker version` shows of the engine.
+type Versions struct {
+	// Containerd and ContainerdRevision are those of the daemon in use.
+	Containerd, ContainerdRevision string
+	// Runc and RuncCommit are those of the runc in use.
+	Runc, RuncCommit string
+	// Seccomp tells whether that runc can confine system calls.
+	Seccomp bool
+}
+
+// Versions asks containerd and runc. It fails when either does not answer.
+func (e *Engine) Versions(ctx context.Context) (Versions, error) {
+	v := Versions{Containerd: version.Version, ContainerdRevision: version.Revision}
+	if !e.Embedded() {
+		remote, err := e.client.Version(ctx)
+		if err != nil {
+			return v, fmt.Errorf("version of %s: %w", e, err)
+		}
+		v.Containerd, v.ContainerdRevision = remote.Version, remote.Revision
+	}
+	r := e.features()
+	if r.err != nil {
+		return v, r.err
+	}
+	v.Runc = r.Annotations["org.opencontainers.runc.version"]
+	v.RuncCommit = r.Annotations["org.opencontainers.runc.commit"]
+	v.Seccomp = r.seccomp()
+	return v, nil
+}
+
+// runcResult is what `runc features` said.
+type runcResult struct {
+	features.Features
+	err error
+}
+
+func (r runcResult) seccomp() bool {
+	return r.Linux != nil && r.Linux.Seccomp != nil && r.Linux.Seccomp.Enabled != nil && *r.Linux.Seccomp.Enabled
+}
+
+// inspectRunc asks runc what it can do, beside the start, which does not
+// depend on it.
+func (e *Engine) inspectRunc(ctx context.Context) {
+	var result runcResult
+	done := make(chan struct{})
+	e.features = func() runcResult { <-done; return result }
+	e.running.Go(func() {
+		defer close(done)
+		result = runcFeatures(ctx, e.binaries.runc)
+		switch {
+		case ctx.Err() != nil: // stopped
+		case result.err != nil:
+			e.log.Error("runc does not work: no container will start", zap.String("runc", e.binaries.runc), zap.Error(result.err))
+		case !result.seccomp():
+			e.log.Error("this runc has no seccomp: containers may make every system call; build it with libseccomp-dev installed, or install a runc that has it", zap.String("runc", e.binaries.runc))
+		}
+	})
+}
+
+func runcFeatures(ctx context.Context, runc string) (r runcResult) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	var complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, runc, "features")
+	cmd.Env = []string{}
+	cmd.Stderr = &complaint
+	text, err := cmd.Output()
+	if err == nil {
+		err = json.Unmarshal(text, &r.Features)
+	}
+	if err != nil {
+		r.err = fmt.Errorf("%s features: %w %s", runc, err, bytes.TrimSpace(complaint.Bytes()))
+	}
+	return r
+}

@@ -36,7 +36,7 @@ func TestDefaultsHoldWithoutSources(t *testing.T) {
 func TestLaterSourcesWin(t *testing.T) {
 	file := write(t, "data-root: /file\nexec-root: /file-run\nlog-level: debug\nhosts: [unix:///file.sock]\n")
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	Flags(flags)
+	AddFlags(flags)
 	require.NoError(t, flags.Parse([]string{"--log-level=warn", "-H", "unix:///a.sock", "-H", "unix:///b.sock", "--stop-timeout", "7s"}))
 
 	c, err := Load(file, []string{"POUCHFX_EXEC_ROOT=/env-run", "POUCHFX_LOG_LEVEL=error", "POUCHFX_LIVE_RESTORE=false", "HOME=/root"}, flags)
@@ -58,7 +58,7 @@ func TestListsInTheEnvironmentAreSeparatedByCommas(t *testing.T) {
 
 func TestEverySettingHasAFlagAndAName(t *testing.T) {
 	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
-	Flags(flags)
+	AddFlags(flags)
 	for _, s := range settings {
 		assert.NotNil(t, flags.Lookup(s.flagName()), s.key)
 	}

@@ -55,9 +55,9 @@ func (s setting) envName() string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, "-", "_"))
 }
 
-// Flags adds one flag for each setting, with its default, to flags. [Load]
+// AddFlags adds one flag for each setting, with its default, to flags. [Load]
 // reads those that were given.
-func Flags(flags *pflag.FlagSet) {
+func AddFlags(flags *pflag.FlagSet) {
 	c := Default()
 	for _, s := range settings {
 		switch v := s.field(&c).(type) {

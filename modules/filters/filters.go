@@ -62,6 +62,18 @@ func (a Args) Has(key string) bool { return len(a[key]) > 0 }
 // Get returns the values of a key, sorted.
 func (a Args) Get(key string) []string { return slices.Sorted(maps.Keys(a[key])) }
 
+// With returns the arguments and one value more.
+func (a Args) With(key, value string) Args {
+	with := make(Args, len(a)+1)
+	maps.Copy(with, a)
+	with[key] = maps.Clone(a[key])
+	if with[key] == nil {
+		with[key] = make(map[string]bool)
+	}
+	with[key][value] = true
+	return with
+}
+
 // Validate refuses keys that are not among those allowed, as dockerd does.
 func (a Args) Validate(allowed ...string) error {
 	for _, key := range slices.Sorted(maps.Keys(a)) {

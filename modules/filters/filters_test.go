@@ -65,6 +65,14 @@ func TestMatching(t *testing.T) {
 	assert.False(t, args.Has("label"))
 }
 
+func TestWithLeavesTheOriginalAlone(t *testing.T) {
+	args := Args{"label": {"a": true}}
+	assert.Equal(t, Args{"label": {"a": true, "b": true}}, args.With("label", "b"))
+	assert.Equal(t, Args{"label": {"a": true}, "all": {"true": true}}, args.With("all", "true"))
+	assert.Equal(t, Args{"label": {"a": true}}, args)
+	assert.Equal(t, Args{"x": {"y": true}}, Args(nil).With("x", "y"))
+}
+
 func TestLabels(t *testing.T) {
 	labels := map[string]string{"a": "1", "b": "", "url": "x=y"}
 	for text, want := range map[string]bool{

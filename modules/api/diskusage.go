@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/volume"
+)
+
+// diskUsage is what GET /system/df answered before API 1.52.
+type diskUsage struct {
+	LayersSize int64
+	Images     []imageSummary
+	Containers []container.Summary
+	Volumes    []volume.Volume
+	BuildCache []build.CacheRecord
+}
+
+// diskUsage lists images, containers and volumes with their sizes. The type
+// parameter, which may be repeated, chooses among them.
+func (h *systemHandlers) diskUsage(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	q := query(r)
+	if q.err != nil {
+		return q.err
+	}
+	chosen := q.values["type"]
+	for _, kind := range chosen {
+		if !slices.Contains([]string{"container", "image", "volume", "build-cache"}, kind) {
+			return badRequest("unknown object type: %s: use container, image, volume or build-cache", kind)
+		}
+	}
+	wanted := func(kind string) bool { return len(chosen) == 0 || slices.Contains(chosen, kind) }
+	usage := diskUsage{BuildCache: []build.CacheRecord{}}
+	if wanted("image") {
+		images, err := h.params.Images.List(ctx, ImageListOptions{All: true, SharedSize: true})
+		if err != nil {
+			return err
+		}
+		usage.Images, usage.LayersSize = legacyImages(ctx, images), layersSize(images)
+	}
+	if wanted("container") {
+		containers, err := h.params.Containers.List(ctx, ListOptions{All: true, Size: true})
+		if err != nil {
+			return err
+		}
+		usage.Containers = list(legacySummaries(ctx, containers))
+	}
+	if wanted("volume") {
+		volumes, err := h.params.Volumes.List(ctx, nil)
+		if err != nil {
+			return err
+		}
+		usage.Volumes = list(volumes.Volumes)
+		for i := range usage.Volumes {
+			if usage.Volumes[i].UsageData == nil { // clients expect it here, with -1 for unknown
+				usage.Volumes[i].UsageData = &volume.UsageData{Size: -1, RefCount: -1}
+			}
+		}
+	}
+	return writeJSON(w, http.StatusOK, usage)
+}
+
+// layersSize adds up the images' own layers, and what they share once.
+func layersSize(images []image.Summary) int64 {
+	var total, shared int64
+	for _, i := range images {
+		if i.SharedSize < 0 {
+			total += i.Size
+			continue
+		}
+		total += i.Size - i.SharedSize
+		shared = max(shared, i.SharedSize)
+	}
+	return total + shared
+}

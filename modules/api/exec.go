@@ -1,0 +1,99 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+
+	"github.com/pouchfx/pouchfx/types"
+)
+
+// execHandlers serve the further processes of containers.
+type execHandlers struct {
+	backend Execs
+	streams *streams
+}
+
+func (h *execHandlers) routes() []*types.HandlerSpec {
+	return []*types.HandlerSpec{
+		types.NewHandlerSpec("POST", "/containers/{name}/exec", h.create),
+		types.NewHandlerSpec("POST", "/exec/{id}/start", h.start),
+		types.NewHandlerSpec("POST", "/exec/{id}/resize", h.resize),
+		types.NewHandlerSpec("GET", "/exec/{id}/json", h.inspect),
+	}
+}
+
+func (h *execHandlers) create(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	var o container.ExecCreateRequest
+	if err := readJSON(w, r, &o); err != nil {
+		return err
+	}
+	if len(o.Cmd) == 0 {
+		return badRequest("No exec command specified")
+	}
+	id, err := h.backend.ExecCreate(ctx, r.PathValue("name"), o)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, container.ExecCreateResponse{ID: id})
+}
+
+func (h *execHandlers) start(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	var body container.ExecStartRequest
+	if err := readJSON(w, r, &body); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if _, err := h.backend.ExecTTY(id); err != nil {
+		return err
+	}
+	o := ExecStartOptions{Detach: body.Detach, Tty: body.Tty}
+	if body.Tty && versionFrom(ctx).atLeast(42) {
+		o.ConsoleSize = body.ConsoleSize
+	}
+	if o.Detach {
+		// The process outlives the request.
+		return h.backend.ExecStart(context.WithoutCancel(ctx), id, o, Streams{}, func() {})
+	}
+	return h.startAttached(ctx, w, r, id, o)
+}
+
+func (h *execHandlers) startAttached(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, o ExecStartOptions) error {
+	s := newSession(w, r, h.streams, mediaType(ctx, o.Tty))
+	defer s.end()
+	ctx, cancel := s.context(ctx)
+	defer cancel()
+
+	stdout, stderr := split(s, o.Tty)
+	err := h.backend.ExecStart(ctx, id, o, Streams{Stdin: s, Stdout: stdout, Stderr: stderr}, s.upgrade)
+	if err != nil && !s.begun() && (errdefs.IsNotFound(err) || errdefs.IsConflict(err) || errdefs.IsFailedPrecondition(err)) {
+		return err
+	}
+	s.upgrade()
+	if err != nil {
+		// Docker's clients take a refused upgrade for a broken daemon: that the
+		// command does not run is told as its output, and by its exit code.
+		fmt.Fprintf(stdout, "%v\r\n", err)
+	}
+	return nil
+}
+
+func (h *execHandlers) resize(ctx context.Context, _ http.ResponseWriter, r *http.Request) error {
+	q := query(r)
+	height, width := q.size("h"), q.size("w")
+	if q.err != nil {
+		return q.err
+	}
+	return h.backend.ExecResize(ctx, r.PathValue("id"), height, width)
+}
+
+func (h *execHandlers) inspect(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	found, err := h.backend.ExecInspect(ctx, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, found)
+}

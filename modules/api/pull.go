@@ -1,0 +1,141 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/opencontainers/go-digest"
+)
+
+// uploadTimeout bounds how long an upload may pause: longer than other
+// requests, for somebody may have to type a password at its other end.
+const uploadTimeout = 5 * time.Minute
+
+// pull fetches an image and tells how far it is. What fails before the first
+// news gets an ordinary answer.
+func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	q := query(r)
+	if q.err != nil {
+		return q.err
+	}
+	if q.text("fromSrc") != "" {
+		return errdefs.ErrNotImplemented.WithMessage("import is not supported: build an image archive and use load")
+	}
+	ref, err := pullReference(q.text("fromImage"), q.text("tag"))
+	if err != nil {
+		return err
+	}
+	platform, err := parsePlatform(q.text("platform"))
+	if err != nil {
+		return err
+	}
+	// As in dockerd a header that cannot be read counts as none: clients are
+	// known that send such.
+	auth, _ := authconfig.Decode(r.Header.Get(registry.AuthHeader))
+
+	out := &progress{stream: stream{w: w, lineEnd: "\r\n"}}
+	_, err = h.backend.Pull(ctx, ref, PullOptions{Platform: platform, Auth: auth, Progress: out.message})
+	return out.end(err)
+}
+
+// pullReference joins the parameters: tag may be a digest, and be in the name
+// already. Without either it is "latest".
+func pullReference(image, tag string) (reference.Named, error) {
+	named, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return nil, badRequest("invalid reference format: %q: %v", image, err)
+	}
+	switch {
+	case tag == "":
+		return reference.TagNameOnly(named), nil
+	case strings.Contains(tag, ":"):
+		d, err := digest.Parse(tag)
+		if err != nil {
+			return nil, badRequest("invalid digest %q: %v", tag, err)
+		}
+		return reference.WithDigest(reference.TrimNamed(named), d)
+	}
+	tagged, err := reference.WithTag(reference.TrimNamed(named), tag)
+	if err != nil {
+		return nil, badRequest("invalid tag %q: %v", tag, err)
+	}
+	return tagged, nil
+}
+
+// load reads an image archive from the body.
+func (h *imageHandlers) load(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	q := query(r)
+	if q.err != nil {
+		return q.err
+	}
+	body := &upload{r.Body, http.NewResponseController(w)}
+	// News may come while the body is read: HTTP/1 clients are not ready for
+	// that unless both sides agree.
+	_ = http.NewResponseController(w).EnableFullDuplex()
+	out := &progress{stream: stream{w: w, lineEnd: "\r\n"}}
+	_, err := h.backend.Load(ctx, body, out.message)
+	return out.end(err)
+}
+
+// upload is a body that may take long as long as it moves.
+type upload struct {
+	io.Reader
+	control *http.ResponseController
+}
+
+func (u *upload) Read(p []byte) (int, error) {
+	_ = u.control.SetReadDeadline(time.Now().Add(uploadTimeout))
+	return u.Reader.Read(p)
+}
+
+// progress is the stream of messages of a pull or load.
+type progress struct{ stream }
+
+// progressMessage has the fields that clients before API 1.52 look for.
+type progressMessage struct {
+	jsonstream.Message
+	ErrorText string `json:"error,omitempty"`
+}
+
+// message sends one message. A client that has gone is noticed by the
+// request's context.
+func (p *progress) message(m jsonstream.Message) {
+	_ = p.send(progressMessage{Message: m})
+}
+
+// end finishes the answer: an error goes into the stream when it has begun.
+func (p *progress) end(err error) error {
+	switch {
+	case err != nil && !p.begun:
+		return err
+	case err != nil:
+		_ = p.send(progressMessage{
+			Message:   jsonstream.Message{Error: &jsonstream.Error{Code: statusOf(err), Message: err.Error()}},
+			ErrorText: err.Error(),
+		})
+	case !p.begun:
+		_ = p.begin()
+	}
+	return nil
+}
+
+// auth checks the credentials of a registry.
+func (h *imageHandlers) auth(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	var credentials registry.AuthConfig
+	if err := readJSON(w, r, &credentials); err != nil {
+		return err
+	}
+	status, err := h.backend.CheckAuth(ctx, credentials)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, registry.AuthResponse{Status: status})
+}

@@ -1,0 +1,79 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/api/types/plugin"
+
+	"github.com/pouchfx/pouchfx/types"
+)
+
+// unsupported answers for what Docker's clients ask and this daemon does not
+// do, so that they tell their users why.
+type unsupported struct{}
+
+// What is not done, and what to do instead.
+var refused = []struct{ method, path, text string }{
+	{"POST", "/build", "building images is not supported: build elsewhere, then pull or load"},
+	{"POST", "/session", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
+	{"POST", "/grpc", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
+	{"POST", "/commit", "commit is not supported: build an image elsewhere, then pull or load"},
+	{"GET", "/images/search", "search is not supported: use the registry's own search"},
+	{"GET", "/images/get", "saving images is not supported: push from where they were built"},
+	{"GET", "/images/{name:.*}/get", "saving images is not supported: push from where they were built"},
+	{"GET", "/images/{name:.*}/history", "image history is not supported: see RootFS in image inspect"},
+	{"POST", "/images/{name:.*}/push", "pushing is not supported: push from where the image was built"},
+	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
+	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
+	{"GET", "/containers/{name}/changes", "diff is not supported"},
+	{"GET", "/containers/{name}/export", "export is not supported: use a volume or a bind mount"},
+	{"HEAD", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
+	{"GET", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
+	{"PUT", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
+	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},
+}
+
+// swarmPaths are the resources of a cluster.
+var swarmPaths = []string{"/swarm", "/services", "/nodes", "/tasks", "/secrets", "/configs"}
+
+func (u unsupported) routes() []*types.HandlerSpec {
+	all := []*types.HandlerSpec{
+		types.NewHandlerSpec("GET", "/plugins", u.plugins),
+		types.NewHandlerSpec("GET", "/plugins/{name:.*}/json", u.plugin),
+		types.NewHandlerSpec("POST", "/build/prune", u.buildPrune),
+	}
+	for _, r := range refused {
+		all = append(all, types.NewHandlerSpec(r.method, r.path, refuse(errdefs.ErrNotImplemented.WithMessage(r.text))))
+	}
+	noSwarm := refuse(errdefs.ErrUnavailable.WithMessage("This node is not a swarm manager: this daemon has no swarm"))
+	for _, path := range swarmPaths {
+		all = append(all,
+			types.NewHandlerSpec("GET", path, noSwarm),
+			types.NewHandlerSpec("GET", path+"/{rest:.*}", noSwarm),
+			types.NewHandlerSpec("POST", path+"/{rest:.*}", noSwarm),
+			types.NewHandlerSpec("DELETE", path+"/{rest:.*}", noSwarm),
+		)
+	}
+	return all
+}
+
+func refuse(err error) types.Handler {
+	return func(context.Context, http.ResponseWriter, *http.Request) error { return err }
+}
+
+// plugins lists Docker's own kind of plugins; ours are under /pouchfx.
+func (unsupported) plugins(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, plugin.ListResponse{})
+}
+
+func (unsupported) plugin(_ context.Context, _ http.ResponseWriter, r *http.Request) error {
+	return errdefs.ErrNotFound.WithMessage("plugin \"" + r.PathValue("name") + "\" not found")
+}
+
+// buildPrune is part of docker system prune: there is no build cache.
+func (unsupported) buildPrune(_ context.Context, w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, build.CachePruneReport{})
+}

@@ -70,6 +70,8 @@ func Call[A, T any](ctx context.Context, l Limits, arg A, f func(context.Context
 	switch {
 	case !answered:
 		return none, fmt.Errorf("abandoned: %w", why)
+	case errors.Is(c.err, why):
+		return none, c.err
 	case errors.Is(c.err, context.Canceled), errors.Is(c.err, context.DeadlineExceeded):
 		return none, why
 	}

@@ -47,6 +47,9 @@ type Timeline struct {
 // NewTimeline begins a timeline.
 func NewTimeline() *Timeline { return &Timeline{begin: time.Now()} }
 
+// Age is how long ago the timeline began.
+func (t *Timeline) Age() time.Duration { return time.Since(t.begin) }
+
 // Entries returns what has run so far, in the order of ending.
 func (t *Timeline) Entries() []Entry {
 	t.mu.Lock()
@@ -56,7 +59,7 @@ func (t *Timeline) Entries() []Entry {
 
 // Record adds an entry that has just ended. It sets At.
 func (t *Timeline) Record(e Entry) {
-	e.At = max(0, time.Since(t.begin)-e.Took)
+	e.At = max(0, t.Age()-e.Took)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.entries = append(t.entries, e)

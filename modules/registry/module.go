@@ -11,25 +11,38 @@ import (
 // *Registry. Each has a constructor of its own, so that asking for one
 // constructs the plugins of its kind only; *Registry asks for all.
 var Module = fx.Module("registry", fx.Provide(
-	func(s plugins.Settings, log *zap.Logger) (*Roster, error) {
-		return NewRoster(s, plugins.Registered(), log.Named("plugins"))
-	},
-	func(r *Roster, in plugins.APIRegistrations) (plugins.APIPlugin, error) { return NewAPI(r, in.All) },
-	func(r *Roster, in plugins.ContainerRegistrations) (plugins.ContainerPlugin, error) {
-		return NewContainers(r, in.All)
-	},
-	func(r *Roster, in plugins.CriRegistrations) (plugins.CriPlugin, error) { return NewCri(r, in.All) },
-	func(r *Roster, in plugins.DaemonRegistrations) (Daemons, error) { return NewDaemons(r, in.All) },
-	func(r *Roster, in plugins.ImageRegistrations) (plugins.ImagePlugin, error) {
-		return NewImages(r, in.All)
-	},
-	func(r *Roster, in plugins.VolumeRegistrations) (plugins.VolumePlugin, error) {
-		return NewVolumes(r, in.All)
-	},
-	newRegistry,
+	provideRoster, provideAPI, provideContainers, provideCri, provideDaemons, provideImages, provideVolumes, provideRegistry,
 ))
 
-func newRegistry(
+func provideRoster(s plugins.Settings, log *zap.Logger) (*Roster, error) {
+	return NewRoster(s, plugins.Registered(), log.Named("plugins"))
+}
+
+func provideAPI(r *Roster, in plugins.APIRegistrations) (plugins.APIPlugin, error) {
+	return NewAPI(r, in.All)
+}
+
+func provideContainers(r *Roster, in plugins.ContainerRegistrations) (plugins.ContainerPlugin, error) {
+	return NewContainers(r, in.All)
+}
+
+func provideCri(r *Roster, in plugins.CriRegistrations) (plugins.CriPlugin, error) {
+	return NewCri(r, in.All)
+}
+
+func provideDaemons(r *Roster, in plugins.DaemonRegistrations) (Daemons, error) {
+	return NewDaemons(r, in.All)
+}
+
+func provideImages(r *Roster, in plugins.ImageRegistrations) (plugins.ImagePlugin, error) {
+	return NewImages(r, in.All)
+}
+
+func provideVolumes(r *Roster, in plugins.VolumeRegistrations) (plugins.VolumePlugin, error) {
+	return NewVolumes(r, in.All)
+}
+
+func provideRegistry(
 	r *Roster, api plugins.APIRegistrations, container plugins.ContainerRegistrations, cri plugins.CriRegistrations,
 	daemon plugins.DaemonRegistrations, image plugins.ImageRegistrations, volume plugins.VolumeRegistrations,
 ) (*Registry, error) {

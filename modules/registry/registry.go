@@ -2,7 +2,8 @@ package registry
 
 import "github.com/pouchfx/pouchfx/plugins"
 
-// Status is what became of a plugin.
+// Status is what became of a plugin; without a running daemon, what is to
+// become of it.
 type Status string
 
 // The states of a plugin.
@@ -41,13 +42,20 @@ func New(r *Roster, provided map[plugins.Kind][]*plugins.Registration) (*Registr
 func (r *Registry) List() []Info {
 	var all []Info
 	for _, m := range r.roster.all() {
-		info := Info{Name: m.reg.Name, Kinds: m.reg.Kinds, Policy: m.reg.Policy, Origin: m.reg.Origin, Status: Running}
+		info := Describe(m.reg)
 		if err := m.failure(); err != nil {
 			info.Status, info.Error = Failed, err.Error()
-		} else if !m.reg.Policy.Enabled {
-			info.Status = Disabled
 		}
 		all = append(all, info)
 	}
 	return all
+}
+
+// Describe tells what is known of a plugin before it is constructed.
+func Describe(r *plugins.Registration) Info {
+	info := Info{Name: r.Name, Kinds: r.Kinds, Policy: r.Policy, Origin: r.Origin, Status: Running}
+	if !r.Policy.Enabled {
+		info.Status = Disabled
+	}
+	return info
 }

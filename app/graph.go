@@ -1,0 +1,93 @@
+package app
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/containerd/errdefs"
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/config"
+	"github.com/pouchfx/pouchfx/modules/lifecycle"
+)
+
+// Graph draws who provides what to whom in a target, as "dot" for Graphviz or
+// "mermaid". No constructor runs.
+func Graph(t Target, c *config.Config, format string) (string, error) {
+	env := environment{config: c, log: zap.NewNop(), timeline: lifecycle.NewTimeline(), fatal: func(error) {}}
+	var dot fx.DotGraph
+	assembled := fx.New(silent, env.base(t.Plugins), t.engine(), fx.Populate(&dot))
+	if err := assembled.Err(); err != nil {
+		return "", t.explain(env, err)
+	}
+	drawing := t.namePlugins(string(dot))
+	switch format {
+	case "dot":
+		return drawing, nil
+	case "mermaid":
+		return mermaid(drawing), nil
+	}
+	return "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("format %q: use dot or mermaid", format))
+}
+
+// The lines of fx's drawing.
+var (
+	clusterLine     = regexp.MustCompile(`^\tsubgraph cluster_(\d+) \{$`)
+	packageLine     = regexp.MustCompile(`^\t\tlabel = "(.*)";$`)
+	constructorLine = regexp.MustCompile(`^\t\tconstructor_\d+ \[shape=plaintext label="(.*)"\];$`)
+	resultLine      = regexp.MustCompile(`^\t\t("[^"]+") \[label=`)
+	needLine        = regexp.MustCompile(`^\tconstructor_(\d+) -> ("[^"]+") \[`)
+	memberLine      = regexp.MustCompile(`^\t("\[type=[^"]+") -> ("[^"]+");$`)
+)
+
+// namePlugins gives the providers of plugins, which fx draws in the order in
+// which they were given, the names of the plugins.
+func (t Target) namePlugins(dot string) string {
+	lines := strings.Split(dot, "\n")
+	next := 0
+	for i := 2; i < len(lines); i++ {
+		first := strings.HasPrefix(lines[i], "\t\t\"*plugins.Registration[") && constructorLine.MatchString(lines[i-1])
+		if first && next < len(t.Plugins) {
+			lines[i-2] = "\t\tlabel = \"plugin\";"
+			lines[i-1] = strings.Replace(lines[i-1], "makeFuncStub", t.Plugins[next].Name, 1)
+			next++
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// mermaid turns fx's drawing into one of constructors alone: an arrow leads
+// from each to those that provide what it needs.
+func mermaid(dot string) string {
+	var out strings.Builder
+	out.WriteString("graph LR\n")
+	providers := make(map[string][]string) // what is provided, or a value group → constructors
+	var needs, members [][]string
+	id, pkg := "", ""
+	for _, line := range strings.Split(dot, "\n") {
+		if m := clusterLine.FindStringSubmatch(line); m != nil {
+			id, pkg = m[1], ""
+		} else if m := packageLine.FindStringSubmatch(line); m != nil {
+			pkg = m[1][strings.LastIndexByte(m[1], '/')+1:] + "."
+		} else if m := constructorLine.FindStringSubmatch(line); m != nil {
+			fmt.Fprintf(&out, "  c%s[\"%s%s\"]\n", id, pkg, m[1])
+		} else if m := resultLine.FindStringSubmatch(line); m != nil {
+			providers[m[1]] = append(providers[m[1]], id)
+		} else if m := needLine.FindStringSubmatch(line); m != nil {
+			needs = append(needs, m[1:])
+		} else if m := memberLine.FindStringSubmatch(line); m != nil {
+			members = append(members, m[1:])
+		}
+	}
+	for _, m := range members {
+		providers[m[0]] = append(providers[m[0]], providers[m[1]]...)
+	}
+	for _, n := range needs {
+		for _, p := range providers[n[1]] {
+			fmt.Fprintf(&out, "  c%s --> c%s\n", n[0], p)
+		}
+	}
+	return out.String()
+}

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/config"
+	"github.com/pouchfx/pouchfx/modules/daemonhooks"
+	"github.com/pouchfx/pouchfx/modules/lifecycle"
+	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/plugins"
+)
+
+// Target is a daemon to be built: what it can do and who changes it.
+type Target struct {
+	// Name is the target's, "default" or "minimal".
+	Name string
+	// Modules are those of the engine and its front ends, in reading order.
+	// They start after the daemon plugins and stop before them. What every
+	// daemon has (configuration, log, registry, daemon hooks) is not among
+	// them.
+	Modules []fx.Option
+	// Plugins change what the modules do.
+	Plugins []*plugins.Provided
+	// Root is a function whose parameters are what the daemon is there for,
+	// such as func(*api.Server) {}; all they need is constructed.
+	Root any
+}
+
+// environment is what the parts of every daemon get from app.
+type environment struct {
+	config   *config.Config
+	log      *zap.Logger
+	timeline *lifecycle.Timeline
+	fatal    lifecycle.Fatal
+}
+
+// base returns the modules of every daemon and the given plugins.
+func (e environment) base(list []*plugins.Provided) fx.Option {
+	options := []fx.Option{
+		config.Supply(e.config),
+		fx.Supply(e.log, e.timeline, e.fatal),
+		registry.Module,
+		daemonhooks.Module,
+	}
+	for _, p := range list {
+		options = append(options, p)
+	}
+	return fx.Options(options...)
+}
+
+// engine returns the target's modules behind the gate.
+func (t Target) engine() fx.Option {
+	return fx.Module("engine", daemonhooks.Gate, fx.Options(t.Modules...))
+}
+
+// invoke asks for the daemon: first for the daemon plugins, which are there
+// even where no module needs them.
+func (t Target) invoke() fx.Option {
+	started := func(daemonhooks.Started) {}
+	if t.Root == nil {
+		return fx.Invoke(started)
+	}
+	return fx.Invoke(started, t.Root)
+}

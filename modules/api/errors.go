@@ -17,6 +17,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &tooLarge):
 		return http.StatusRequestEntityTooLarge
+	case errors.Is(err, errSlowBody):
+		return http.StatusRequestTimeout
 	case errdefs.IsAlreadyExists(err), errdefs.IsFailedPrecondition(err):
 		return http.StatusConflict
 	case errdefs.IsOutOfRange(err):

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -66,11 +67,15 @@ func decodeJSON(body io.Reader, v any) error {
 		return tooLarge(err)
 	case errors.Is(err, io.EOF):
 		return nil // chunked, and empty
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlowBody
 	case errors.As(err, &wrongType):
 		return badRequest("invalid JSON: %s: cannot use %s as %s", fieldOf(v, wrongType), wrongType.Value, kindOf(wrongType.Type))
 	}
 	return badRequest("invalid JSON: %v", err)
 }
+
+var errSlowBody = errors.New("the request's body did not come in time")
 
 func tooLarge(err error) error {
 	var limit *http.MaxBytesError

@@ -19,14 +19,12 @@ import (
 	"github.com/pouchfx/pouchfx/types"
 )
 
-// What a client may take its time for. A request whose header or body does
-// not come is dropped; image archives get their own limit.
-const (
-	headerTimeout  = 10 * time.Second
-	requestTimeout = time.Minute
-	idleTimeout    = 5 * time.Minute
-	maxHeader      = 256 << 10
-)
+// maxHeader bounds the header of a request.
+const maxHeader = 256 << 10
+
+// timeouts are what a client may take its time for. A request whose header or
+// body does not come is dropped; image archives have a limit of their own.
+type timeouts struct{ header, request, idle time.Duration }
 
 // Params are what the server needs.
 type Params struct {
@@ -48,8 +46,9 @@ type Params struct {
 
 // Server is the API's server. It serves from Start to Stop.
 type Server struct {
-	params  Params
-	streams *streams
+	params   Params
+	streams  *streams
+	timeouts timeouts
 
 	server    *http.Server
 	listeners []net.Listener
@@ -59,7 +58,7 @@ type Server struct {
 
 // New makes a server that does not listen yet.
 func New(p Params) *Server {
-	return &Server{params: p, streams: newStreams()}
+	return &Server{params: p, streams: newStreams(), timeouts: timeouts{10 * time.Second, time.Minute, 5 * time.Minute}}
 }
 
 // Start asks the plugins for the routes, opens all hosts and serves them.
@@ -76,9 +75,9 @@ func (s *Server) Start(ctx context.Context) error {
 	errorLog, _ := zap.NewStdLogAt(s.params.Log, zap.DebugLevel) // clients that break off: their business
 	s.server = &http.Server{
 		Handler:           &dispatcher{router: router, server: "pouchfx/" + Version().Version + " (linux)", log: s.params.Log},
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       requestTimeout,
-		IdleTimeout:       idleTimeout,
+		ReadHeaderTimeout: s.timeouts.header,
+		ReadTimeout:       s.timeouts.request,
+		IdleTimeout:       s.timeouts.idle,
 		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext:       withPeer,

@@ -32,7 +32,8 @@ type Option func(*runner)
 // WithTimeline makes Run record on a timeline that the caller keeps.
 func WithTimeline(t *lifecycle.Timeline) Option { return func(r *runner) { r.timeline = t } }
 
-// WithLogger makes Run log to log instead of as its configuration says.
+// WithLogger makes Run log to log instead of as its configuration says, and
+// leaves the log of the libraries alone.
 func WithLogger(log *zap.Logger) Option { return func(r *runner) { r.log = log } }
 
 // OnReady makes Run call f when the daemon is ready.
@@ -52,10 +53,10 @@ func Run(ctx context.Context, t Target, c *config.Config, opts ...Option) int {
 			fmt.Fprintln(os.Stderr, err)
 			return exitUsage
 		}
+		logging.Containerd(log)
 		r.log = log
 	}
 	defer func() { _ = r.log.Sync() }()
-	logging.Containerd(r.log)
 
 	var cancel context.CancelCauseFunc
 	r.life, cancel = context.WithCancelCause(ctx)

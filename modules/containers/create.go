@@ -1,0 +1,327 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	corecontainers "github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/errdefs"
+	"github.com/containerd/typeurl/v2"
+	"github.com/moby/moby/api/types/container"
+	eventtypes "github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/opencontainers/image-spec/identity"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/containers/mountspec"
+	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/plugins"
+	"github.com/pouchfx/pouchfx/types"
+)
+
+const (
+	leasePrefix = "pouchfx/create/"
+	labelOp     = "pouchfx/op"
+	opCreate    = "create"
+	// labelVolume and a volume's name mark, on a create's lease, a volume
+	// that the create makes.
+	labelVolume = "pouchfx/volume/"
+	// undoTimeout bounds the undoing of a create or a start.
+	undoTimeout = 30 * time.Second
+)
+
+// CreateOptions are what Create makes a container from.
+type CreateOptions struct {
+	// Name of the container; empty means one is invented.
+	Name string
+	// Platform that the image must have; nil means any.
+	Platform *ocispec.Platform
+	// Config is not changed.
+	Config *types.ContainerCreateConfig
+}
+
+// Create makes a container. When it fails, at whatever step, nothing of it is
+// left.
+func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.CreateResponse, err error) {
+	var undo undoList
+	defer func() {
+		if err != nil {
+			undo.run(s.background, s.Log)
+		}
+	}()
+	name, err := s.takeName(o.Name)
+	if err != nil {
+		return resp, err
+	}
+	undo.add("name", func(context.Context) error { s.index.release(name); return nil })
+	config, err := s.preCreate(ctx, name, o.Config)
+	if err != nil {
+		return resp, err
+	}
+	// From here on it is done or undone, whether the client stays or not.
+	ctx = s.Engine.Context(context.WithoutCancel(ctx))
+	if resp.Warnings, err = validate(config); err != nil {
+		return resp, err
+	}
+	img, err := s.image(ctx, config.Image, o.Platform)
+	if err != nil {
+		return resp, err
+	}
+	r, err := newRecord(name, config, img)
+	if err != nil {
+		return resp, err
+	}
+	if r.Snapshotter == "" {
+		r.Snapshotter = s.Engine.Snapshotter()
+	}
+	if c := img.Config.Healthcheck; c != nil && config.Healthcheck == nil && len(c.Test) > 0 && c.Test[0] != "NONE" {
+		resp.Warnings = append(resp.Warnings, "the image's health check is not run: this daemon has no health checks yet")
+	}
+	if resp.ID = config.SpecificID; resp.ID == "" {
+		resp.ID = newID()
+	}
+	c := newCtr(resp.ID, r, s.newLog(resp.ID, r.HostConfig.LogConfig))
+	if r.Config.Hostname == "" && !r.HostConfig.UTSMode.IsHost() {
+		r.Config.Hostname = defaultHostname(c.id, r)
+	}
+	if err := s.allocate(ctx, c, img, &undo); err != nil {
+		return resp, err
+	}
+	s.publish(c, eventtypes.ActionCreate)
+	if resp.Warnings == nil {
+		resp.Warnings = []string{}
+	}
+	return resp, nil
+}
+
+// takeName reserves the name that was asked for, or an invented one.
+func (s *Service) takeName(asked string) (string, error) {
+	if asked == "" {
+		return s.index.reserveInvented(), nil
+	}
+	name, err := cleanName(asked)
+	if err != nil {
+		return "", err
+	}
+	return name, s.index.reserve(name)
+}
+
+// preCreate runs the hooks on a copy of the configuration.
+func (s *Service) preCreate(ctx context.Context, name string, from *types.ContainerCreateConfig) (*types.ContainerCreateConfig, error) {
+	config := *from
+	if config.HostConfig == nil {
+		config.HostConfig = &types.HostConfig{}
+	}
+	if config.NetworkingConfig == nil {
+		config.NetworkingConfig = &types.NetworkingConfig{}
+	}
+	request := plugins.RequestFrom(ctx)
+	request.Name = name
+	if err := s.Hooks.PreCreate(plugins.WithRequest(ctx, request), &config); err != nil {
+		return nil, err
+	}
+	host, network := *config.HostConfig, *config.NetworkingConfig // validate fills in what is missing
+	config.HostConfig, config.NetworkingConfig = &host, &network
+	return &config, nil
+}
+
+// image finds the image, and checks that it is of the platform, if one is given.
+func (s *Service) image(ctx context.Context, name string, platform *ocispec.Platform) (*images.Image, error) {
+	if name == "" {
+		return nil, invalid("no image specified")
+	}
+	img, err := s.Images.Resolve(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if p := img.Spec.Platform; platform != nil &&
+		(platform.OS != "" && platform.OS != p.OS || platform.Architecture != "" && platform.Architecture != p.Architecture) {
+		return nil, notFound("image with reference %s was found but does not provide the specified platform (%s/%s)", name, platform.OS, platform.Architecture)
+	}
+	return img, nil
+}
+
+func newRecord(name string, config *types.ContainerCreateConfig, img *images.Image) (*record, error) {
+	r := &record{
+		Name: name, Image: config.Image, ImageID: img.ID, Platform: img.Spec.OS, Created: time.Now().UTC(),
+		Config: config.ContainerConfig, HostConfig: *config.HostConfig, NetworkingConfig: *config.NetworkingConfig,
+		Snapshotter: config.Snapshotter,
+	}
+	mergeImage(&r.Config.Config, &img.Config)
+	if len(r.Config.Entrypoint)+len(r.Config.Cmd) == 0 {
+		return nil, invalid("no command specified")
+	}
+	var err error
+	r.Mounts, err = mountspec.Parse(&r.HostConfig, r.Config.Volumes)
+	return r, err
+}
+
+// allocate makes what a container is made of, from its lease to its record.
+func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo *undoList) error {
+	made, err := s.planVolumes(ctx, c.record())
+	if err != nil {
+		return err
+	}
+	lease, err := s.lease(ctx, c.id, made)
+	if err != nil {
+		return err
+	}
+	undo.add("lease", func(ctx context.Context) error {
+		return s.Engine.Client().LeasesService().Delete(ctx, lease)
+	})
+	leased := leases.WithLease(ctx, lease.ID)
+	if err := s.snapshot(leased, c, img, undo); err != nil {
+		return err
+	}
+	if err := s.makeVolumes(leased, c, made, undo); err != nil {
+		return err
+	}
+	undo.add("directory", func(context.Context) error { return os.RemoveAll(s.dir(c.id)) })
+	if err := os.MkdirAll(s.dir(c.id), 0o710); err != nil {
+		return err
+	}
+	if err := s.save(leased, c); err != nil {
+		return err
+	}
+	undo.add("record", func(ctx context.Context) error { return s.Engine.Client().ContainerService().Delete(ctx, c.id) })
+	if err := s.index.add(c); err != nil {
+		return err
+	}
+	if err := s.Engine.Client().LeasesService().Delete(ctx, lease); err != nil {
+		// The container is complete; the next start removes the lease.
+		s.Log.Warn("cannot delete the lease of a create", zap.String("container", c.id), zap.Error(err))
+	}
+	return nil
+}
+
+// lease keeps what a create makes from being collected, and tells the next
+// start what to undo.
+func (s *Service) lease(ctx context.Context, id string, made []string) (leases.Lease, error) {
+	labels := map[string]string{labelOp: opCreate}
+	for _, volume := range made {
+		labels[labelVolume+volume] = ""
+	}
+	l, err := s.Engine.Client().LeasesService().Create(ctx, leases.WithID(leasePrefix+id), leases.WithLabels(labels), leases.WithExpiration(24*time.Hour))
+	if errdefs.IsAlreadyExists(err) {
+		return l, conflict("Conflict. The container id %s is already in use.", id)
+	}
+	return l, err
+}
+
+// snapshot makes the container's root filesystem.
+func (s *Service) snapshot(ctx context.Context, c *ctr, img *images.Image, undo *undoList) error {
+	name := c.record().Snapshotter
+	snapshotter := s.Engine.Client().SnapshotService(name)
+	parent := identity.ChainID(img.Spec.RootFS.DiffIDs).String()
+	_, err := snapshotter.Prepare(ctx, c.id, parent)
+	if errdefs.IsNotFound(err) { // not unpacked there yet
+		if err := s.Images.Unpack(ctx, img, name); err != nil {
+			return fmt.Errorf("cannot unpack image %s into snapshotter %s: %w", c.record().Image, name, err)
+		}
+		_, err = snapshotter.Prepare(ctx, c.id, parent)
+	}
+	switch {
+	case errdefs.IsAlreadyExists(err):
+		return conflict("Conflict. The container id %s is already in use.", c.id)
+	case err != nil:
+		return fmt.Errorf("cannot make the root filesystem: %w", err)
+	}
+	undo.add("snapshot", func(ctx context.Context) error { return snapshotter.Remove(ctx, c.id) })
+	return nil
+}
+
+// save writes the container's first record.
+func (s *Service) save(ctx context.Context, c *ctr) error {
+	r := c.record()
+	value, err := r.encode()
+	if err != nil {
+		return err
+	}
+	// Every start writes a specification of its own; the store wants one now.
+	spec, err := typeurl.MarshalAny(&specs.Spec{Version: specs.Version})
+	if err != nil {
+		return err
+	}
+	runtime, options := s.Engine.Runtime()
+	runtimeOptions, err := typeurl.MarshalAny(options)
+	if err != nil {
+		return err
+	}
+	_, err = s.Engine.Client().ContainerService().Create(ctx, corecontainers.Container{
+		ID:          c.id,
+		Labels:      map[string]string{labelName: r.Name, labelImageID: r.ImageID.String()},
+		Image:       r.Image,
+		Runtime:     corecontainers.RuntimeInfo{Name: runtime, Options: runtimeOptions},
+		Spec:        spec,
+		SnapshotKey: c.id, Snapshotter: r.Snapshotter,
+		Extensions: map[string]typeurl.Any{extension: value},
+	})
+	if errdefs.IsAlreadyExists(err) {
+		return conflict("Conflict. The container id %s is already in use.", c.id)
+	}
+	return err
+}
+
+// planVolumes gives anonymous volumes their names and returns the names of
+// those that have to be made.
+func (s *Service) planVolumes(ctx context.Context, r *record) (made []string, err error) {
+	for i := range r.Mounts {
+		m := &r.Mounts[i]
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		if m.Anonymous {
+			m.Name = newID()
+		} else if _, err := s.Volumes.Get(ctx, m.Name); err == nil {
+			continue
+		} else if !errdefs.IsNotFound(err) {
+			return nil, err
+		}
+		if !slices.Contains(made, m.Name) {
+			made = append(made, m.Name)
+		}
+	}
+	return made, nil
+}
+
+// labelAnonymous marks volumes that nobody named, as dockerd does.
+const labelAnonymous = "com.docker.volume.anonymous"
+
+// makeVolumes makes the volumes that are not there, refers to all, and copies
+// the image's content into those that are new to it.
+func (s *Service) makeVolumes(ctx context.Context, c *ctr, made []string, undo *undoList) error {
+	r := c.record()
+	for i := range r.Mounts {
+		m := &r.Mounts[i]
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		labels := map[string]string{}
+		for k, v := range m.Labels {
+			labels[k] = v
+		}
+		if m.Anonymous {
+			labels[labelAnonymous] = ""
+		}
+		v, err := s.Volumes.Create(ctx, &types.VolumeCreateConfig{Name: m.Name, Driver: m.Driver, DriverOpts: m.DriverOptions, Labels: labels})
+		if err != nil {
+			return err
+		}
+		if slices.Contains(made, m.Name) {
+			undo.add("volume", func(ctx context.Context) error { return s.Volumes.Remove(ctx, v.Name, true) })
+		}
+		m.Name, m.Source, m.Driver = v.Name, filepath.Join(v.Mountpoint, filepath.FromSlash(m.Subpath)), v.Driver
+		if err := s.Volumes.Acquire(ctx, m.Name, c.id); err != nil {
+			return err
+		}
+		undo.add("volume reference", func(ctx context.Context) error { s.Volumes.Release(ctx, v.Name, c.id); return nil })
+	}
+	return s.fillVolumes(ctx, c)
+}

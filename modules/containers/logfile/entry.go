@@ -1,0 +1,65 @@
+package logfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Stream says where output came from.
+type Stream byte
+
+// The streams, numbered as on Docker's wire.
+const (
+	Stdout Stream = 1
+	Stderr Stream = 2
+)
+
+func (s Stream) String() string {
+	if s == Stderr {
+		return "stderr"
+	}
+	return "stdout"
+}
+
+// MaxLine is the longest piece of a line in one entry. Longer lines make
+// several entries, of which only the last ends with a newline.
+const MaxLine = 16 << 10
+
+// Entry is a line of output, or a piece of a long one.
+type Entry struct {
+	Stream Stream
+	Time   time.Time
+	// Line includes its newline where there was one.
+	Line []byte
+	// Attrs are those of the log's options.
+	Attrs map[string]string
+}
+
+// wire is an Entry as it stands in the file.
+type wire struct {
+	Log    string            `json:"log"`
+	Stream string            `json:"stream"`
+	Attrs  map[string]string `json:"attrs,omitempty"`
+	Time   time.Time         `json:"time"`
+}
+
+func (e Entry) append(to []byte) ([]byte, error) {
+	line, err := json.Marshal(wire{Log: string(e.Line), Stream: e.Stream.String(), Attrs: e.Attrs, Time: e.Time.UTC()})
+	if err != nil {
+		return to, err
+	}
+	return append(append(to, line...), '\n'), nil
+}
+
+func parse(line []byte) (Entry, error) {
+	var w wire
+	if err := json.Unmarshal(line, &w); err != nil {
+		return Entry{}, fmt.Errorf("bad log entry: %w", err)
+	}
+	e := Entry{Stream: Stdout, Time: w.Time, Line: []byte(w.Log), Attrs: w.Attrs}
+	if w.Stream == "stderr" {
+		e.Stream = Stderr
+	}
+	return e, nil
+}

@@ -1,0 +1,186 @@
+package logfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+)
+
+// Options are those of the json-file driver.
+type Options struct {
+	// MaxSize is the size in bytes at which a file is rotated; 0 means never.
+	MaxSize int64
+	// MaxFiles is how many files are kept; less than 1 means 1.
+	MaxFiles int
+}
+
+// Log is a container's log. Its methods may be called at the same time.
+type Log struct {
+	path    string
+	options Options
+
+	mu      sync.Mutex
+	file    *os.File // nil while nothing is running
+	size    int64
+	rotated int           // how many files were rotated away since the Log was made
+	changed chan struct{} // closed when there is more to read, or no more will come
+}
+
+// New returns the log at path. The file is made by Open.
+func New(path string, o Options) *Log {
+	o.MaxFiles = max(o.MaxFiles, 1)
+	return &Log{path: path, options: o, changed: make(chan struct{})}
+}
+
+// Path is where the newest file is.
+func (l *Log) Path() string { return l.path }
+
+// Open makes the log ready for Append; readers that follow wait for more
+// until Close. Half an entry that a crash left at the end is cut off.
+func (l *Log) Open() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file != nil {
+		return nil
+	}
+	return l.open()
+}
+
+func (l *Log) open() error {
+	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	if err != nil {
+		return err
+	}
+	size, err := wholeEntries(f)
+	if err == nil {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		f.Close()
+		return fmt.Errorf("cannot mend the log %s: %w", l.path, err)
+	}
+	l.file, l.size = f, size
+	return nil
+}
+
+// Close ends the log until the next Open. Readers that follow return when
+// they have read all.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return nil
+	}
+	err := l.file.Close()
+	l.file = nil
+	l.wake()
+	return err
+}
+
+// Append writes entries, all in one file.
+func (l *Log) Append(entries ...Entry) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	var text []byte
+	for _, e := range entries {
+		var err error
+		if text, err = e.append(text); err != nil {
+			return err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.file == nil {
+		return fs.ErrClosed
+	}
+	if l.options.MaxSize > 0 && l.size > 0 && l.size+int64(len(text)) > l.options.MaxSize {
+		if err := l.rotate(); err != nil {
+			return err
+		}
+	}
+	n, err := l.file.Write(text)
+	if err != nil {
+		// On a full disk half an entry may be there: the next must not join it.
+		return errors.Join(err, l.file.Truncate(l.size))
+	}
+	l.size += int64(n)
+	l.wake()
+	return nil
+}
+
+func (l *Log) wake() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+func (l *Log) rotate() error {
+	l.file.Close()
+	l.file = nil
+	for i := l.options.MaxFiles - 1; i > 0; i-- {
+		if err := os.Rename(l.name(i-1), l.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	if l.options.MaxFiles == 1 {
+		if err := os.Remove(l.path); err != nil {
+			return err
+		}
+	}
+	l.rotated++
+	return l.open()
+}
+
+// name is that of the file that was rotated i times.
+func (l *Log) name(i int) string {
+	if i == 0 {
+		return l.path
+	}
+	return fmt.Sprintf("%s.%d", l.path, i)
+}
+
+// Remove deletes all files.
+func (l *Log) Remove() error {
+	l.Close()
+	var errs []error
+	for i := range l.options.MaxFiles {
+		if err := os.Remove(l.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// wholeEntries returns the offset behind a file's last newline.
+func wholeEntries(f *os.File) (int64, error) {
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, err
+	}
+	found, err := newlineBefore(f, end, 1)
+	return found + 1, err
+}
+
+// newlineBefore returns the offset of the nth newline before end, counting
+// backwards; -1 when there are fewer.
+func newlineBefore(f io.ReaderAt, end int64, n int) (int64, error) {
+	buf := make([]byte, 64<<10)
+	for end > 0 {
+		size := min(end, int64(len(buf)))
+		if _, err := f.ReadAt(buf[:size], end-size); err != nil && !errors.Is(err, io.EOF) {
+			return 0, err
+		}
+		for i := size - 1; i >= 0; i-- {
+			if buf[i] == '\n' {
+				if n--; n == 0 {
+					return end - size + i, nil
+				}
+			}
+		}
+		end -= size
+	}
+	return -1, nil
+}

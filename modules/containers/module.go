@@ -1,0 +1,49 @@
+package containers
+
+import (
+	"path/filepath"
+
+	"go.uber.org/fx"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/config"
+	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/events"
+	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/volumes"
+	"github.com/pouchfx/pouchfx/plugins"
+)
+
+// Module provides the containers, as *Service.
+var Module = fx.Module("containers", fx.Provide(provide))
+
+type in struct {
+	fx.In
+	Lifecycle fx.Lifecycle
+	Config    *config.Config
+	Engine    *containerd.Engine
+	Images    *images.Service
+	Volumes   *volumes.Service
+	Hooks     plugins.ContainerPlugin
+	Events    *events.Bus
+	Log       *zap.Logger
+}
+
+func provide(i in) *Service {
+	s := New(Params{
+		Engine: i.Engine, Images: i.Images, Volumes: i.Volumes, Hooks: i.Hooks, Events: i.Events,
+		Log: i.Log.Named("containers"), Root: i.Config.DataRoot, ExecRoot: i.Config.ExecRoot,
+		Bundles: bundles(i.Config),
+	})
+	i.Lifecycle.Append(fx.Hook{OnStart: s.Open, OnStop: s.Close})
+	return s
+}
+
+// bundles is where containerd keeps what belongs to running tasks.
+func bundles(c *config.Config) string {
+	state := filepath.Join(c.ExecRoot, "containerd")
+	if c.Containerd != "" {
+		state = "/run/containerd" // the default of an external one
+	}
+	return filepath.Join(state, "io.containerd.runtime.v2.task", containerd.Namespace)
+}

@@ -1,0 +1,250 @@
+package containers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	corecontainers "github.com/containerd/containerd/v2/core/containers"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/snapshots"
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/mount"
+	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/containers/stdio"
+)
+
+// reattachAtOnce bounds how many containers are looked after at a time.
+const reattachAtOnce = 8
+
+// reconcile brings the store, the runtime and our files together after the
+// last daemon's end, however that was: half-made creates are undone, the
+// containers are known again with their state, those that run are followed,
+// and what belongs to nobody is removed.
+func (s *Service) reconcile(ctx context.Context) error {
+	found, err := s.Engine.Client().ContainerService().List(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot list the containers: %w", err)
+	}
+	known := map[string]bool{}
+	var ours []*ctr
+	for _, one := range found {
+		c, err := s.restore(ctx, one)
+		if err != nil {
+			return fmt.Errorf("container %s: %w", one.ID, err)
+		}
+		if c != nil {
+			ours = append(ours, c)
+			known[c.id] = true
+		}
+	}
+	if err := s.undoCreates(ctx, known); err != nil {
+		return err
+	}
+	s.each(ours, func(c *ctr) { s.resume(ctx, c) })
+	s.sweep(ctx, known)
+	if err := s.Volumes.UnmountUnused(ctx); err != nil {
+		s.Log.Warn("cannot unmount volumes that nobody uses", zap.Error(err))
+	}
+	return nil
+}
+
+// each calls f for all containers, a few at a time.
+func (s *Service) each(list []*ctr, f func(*ctr)) {
+	var all sync.WaitGroup
+	slots := make(chan struct{}, reattachAtOnce)
+	for _, c := range list {
+		slots <- struct{}{}
+		all.Go(func() { defer func() { <-slots }(); f(c) })
+	}
+	all.Wait()
+}
+
+// restore makes a container of ours known again; nil for one that is not ours.
+func (s *Service) restore(ctx context.Context, from corecontainers.Container) (*ctr, error) {
+	r, ours, err := decodeRecord(from)
+	if err != nil || !ours {
+		return nil, err
+	}
+	c := newCtr(from.ID, r, s.newLog(from.ID, r.HostConfig.LogConfig))
+	if err := s.index.reserve(r.Name); err != nil {
+		return nil, err
+	}
+	if err := s.index.add(c); err != nil {
+		return nil, err
+	}
+	for _, m := range r.Mounts {
+		if m.Type != mount.TypeVolume {
+			continue
+		}
+		if err := s.Volumes.Acquire(ctx, m.Name, c.id); err != nil {
+			s.Log.Warn("a container's volume is missing", containerField(c), zap.String("volume", m.Name), zap.Error(err))
+		}
+	}
+	return c, nil
+}
+
+// undoCreates removes what creates made that did not get as far as a record,
+// and the leases of those that did.
+func (s *Service) undoCreates(ctx context.Context, known map[string]bool) error {
+	service := s.Engine.Client().LeasesService()
+	list, err := service.List(ctx, fmt.Sprintf("labels.%q==%s", labelOp, opCreate))
+	if err != nil {
+		return fmt.Errorf("cannot list the leases: %w", err)
+	}
+	for _, l := range list {
+		id, ok := strings.CutPrefix(l.ID, leasePrefix)
+		if !ok {
+			continue
+		}
+		if !known[id] {
+			for label := range l.Labels {
+				if volume, ok := strings.CutPrefix(label, labelVolume); ok {
+					s.note("volume of a half-made container", id, s.Volumes.Remove(ctx, volume, true))
+				}
+			}
+			s.note("snapshot of a half-made container", id, s.removeSnapshot(ctx, id))
+		}
+		s.note("lease", id, service.Delete(ctx, l, leases.SynchronousDelete))
+	}
+	return nil
+}
+
+// note logs a failure of reconciliation that is no reason not to start.
+func (s *Service) note(what, id string, err error) {
+	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
+		s.Log.Warn("cannot clean up after the last daemon", zap.String("step", what), zap.String("container", id), zap.Error(err))
+	}
+}
+
+func (s *Service) removeSnapshot(ctx context.Context, id string) error {
+	return s.Engine.Client().SnapshotService(s.Engine.Snapshotter()).Remove(ctx, id)
+}
+
+// resume brings a container's state up to date and follows it if it runs.
+func (s *Service) resume(ctx context.Context, c *ctr) {
+	loaded, err := s.Engine.Client().LoadContainer(ctx, c.id)
+	if err != nil {
+		s.Log.Error("cannot load a container", containerField(c), zap.Error(err))
+		return
+	}
+	task, err := loaded.Task(ctx, nil)
+	if err != nil && !errdefs.IsNotFound(err) {
+		s.Log.Error("cannot load the task of a container", containerField(c), zap.Error(err))
+	}
+	if err == nil {
+		if s.reattach(ctx, c, task) {
+			return
+		}
+	} else {
+		task = nil
+	}
+	s.ended(ctx, c, task)
+}
+
+// reattach follows a task that runs; false means that it does not.
+func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
+	status, err := task.Status(ctx)
+	if err != nil || status.Status == client.Stopped || status.Status == client.Created {
+		return false
+	}
+	record := c.record()
+	for _, m := range record.Mounts {
+		if m.Type == mount.TypeVolume {
+			_, err := s.Volumes.Mount(ctx, m.Name, c.id)
+			s.note("volume", c.id, err)
+		}
+	}
+	ended, err := task.Wait(s.background)
+	if err != nil {
+		s.Log.Error("cannot wait for a container", containerField(c), zap.Error(err))
+		return false
+	}
+	pipes, err := stdio.OpenPipes(s.execDir(c.id), "", record.Config.OpenStdin, record.Config.Tty)
+	if err == nil && c.log != nil {
+		err = c.log.Open()
+	}
+	if err != nil {
+		s.Log.Error("cannot read a container's output", containerField(c), zap.Error(err))
+		return false
+	}
+	r := s.connect(c, task, pipes)
+	c.mu.Lock()
+	c.run, c.last, c.paused = r, r, status.Status == client.Paused || status.Status == client.Pausing
+	c.mu.Unlock()
+	s.owned.Go(func() { s.follow(c, r, ended) })
+	return true
+}
+
+// ended settles a container that does not run: it had run, or was about to,
+// when the last daemon ended, or it had not. Then its policy is applied.
+func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
+	before := c.record()
+	if task != nil || before.State.Started {
+		end := s.lastExit(ctx, c, task)
+		if before.State.Started {
+			s.settle(ctx, c, end, nil)
+		}
+		s.tidy(ctx, c, task)
+		s.note("pipes", c.id, os.RemoveAll(s.execDir(c.id)))
+		if before.HostConfig.AutoRemove && before.State.Started {
+			s.owned.Go(func() { s.autoRemove(c) })
+		}
+		return
+	}
+	// As dockerd: always means also after the daemon's own restart, even for
+	// a container that a client had stopped.
+	policy, st := before.HostConfig.RestartPolicy, before.State
+	if st.FinishedAt.IsZero() || !policy.IsAlways() && !(policy.IsUnlessStopped() && !st.Stopped) {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.restartLater(c, 0)
+}
+
+// lastExit finds out how a container ended that no daemon followed.
+func (s *Service) lastExit(ctx context.Context, c *ctr, task client.Task) state {
+	if task != nil {
+		if status, err := task.Status(ctx); err == nil && status.Status == client.Stopped {
+			return state{ExitCode: int(status.ExitStatus), FinishedAt: status.ExitTime}
+		}
+	}
+	if exit, ok := s.Engine.LastExit(c.id); ok && exit.At.After(c.record().State.StartedAt) {
+		return state{ExitCode: int(exit.Status), FinishedAt: exit.At}
+	}
+	return state{ExitCode: exitUnknown, FinishedAt: time.Now()}
+}
+
+// sweep removes what belongs to no container: snapshots, tasks and files.
+func (s *Service) sweep(ctx context.Context, known map[string]bool) {
+	snapshotter := s.Engine.Client().SnapshotService(s.Engine.Snapshotter())
+	var lost []string
+	err := snapshotter.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+		if info.Kind == snapshots.KindActive && validID.MatchString(info.Name) && !known[info.Name] {
+			lost = append(lost, info.Name)
+		}
+		return nil
+	})
+	s.note("snapshots", "", err)
+	for _, id := range lost {
+		s.note("snapshot", id, snapshotter.Remove(ctx, id))
+	}
+	for _, dir := range []string{s.dir(""), s.execDir("")} {
+		entries, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			s.note("files", "", err)
+		}
+		for _, e := range entries {
+			if !known[e.Name()] && validID.MatchString(e.Name()) {
+				s.note("files", e.Name(), os.RemoveAll(dir+"/"+e.Name()))
+			}
+		}
+	}
+}

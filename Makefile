@@ -1,0 +1,61 @@
+# What a fresh machine needs: Go, gcc, make and git. libseccomp's headers, for
+# a runc that can confine system calls, are installed with apt where they are
+# missing and apt may.
+
+GO   ?= go
+BIN  := bin/demo-daemon
+DEMO := cmd/demo-daemon/demo
+
+# The race detector needs cgo; the binaries are static.
+STATIC := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
+UNIT    = $(shell $(GO) list ./... | grep -v '/e2e$$')
+LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
+
+.DEFAULT_GOAL := build
+.PHONY: build minimal demo test lint unit e2e bench fmt notice clean help
+
+include tools/runc.mk
+
+build: assets $(DEMO)/guest.bin ## the complete binary, bin/demo-daemon
+	@# go knows better than make what is up to date.
+	$(STATIC) -buildvcs=auto -tags assets,demo -o $(BIN) ./cmd/demo-daemon
+
+minimal: assets ## the binary without plugins, bin/demo-daemon-minimal
+	$(STATIC) -buildvcs=auto -tags assets,minimal -o $(BIN)-minimal ./cmd/demo-daemon
+
+$(DEMO)/guest.bin: $(wildcard $(DEMO)/guest/*.go $(DEMO)/facts/*.go)
+	$(STATIC) -o $@ ./$(DEMO)/guest
+
+demo: build ## show on a real container what plugins do, and prove it (as root)
+	$(BIN) demo
+
+test: lint unit e2e ## everything that a change must pass
+
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
+	test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags minimal ./cmd/...
+	$(LINT) ./...
+
+unit: ## unit tests with the race detector
+	$(GO) test -race -timeout 10m $(UNIT)
+
+e2e: assets ## tests with real containers (as root, else they are skipped)
+	$(GO) test -race -timeout 25m ./e2e
+
+bench: assets ## figures, as ratios in one run (as root)
+	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry ./modules/guard ./app
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./e2e
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+notice: ## write NOTICE anew
+	$(GO) test ./cmd/demo-daemon -run TestNotice -update
+
+clean: ## remove what was built
+	rm -rf bin $(ASSETS)/runc.zst $(ASSETS)/runc.sha256 $(DEMO)/guest.bin
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done

@@ -1,0 +1,131 @@
+package images
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/diff"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// progressInterval is the shortest time between two messages about one layer.
+const progressInterval = 100 * time.Millisecond
+
+// progress tells what becomes of each layer in the words that the docker CLI
+// prints and other clients match.
+type progress struct {
+	mu     sync.Mutex
+	send   func(jsonstream.Message)
+	layers map[digest.Digest]*layerProgress
+}
+
+type layerProgress struct {
+	last time.Time // of the last message about bytes
+	busy bool      // something was said beside the announcement
+	done bool
+}
+
+func newProgress(send func(jsonstream.Message)) *progress {
+	if send == nil {
+		send = func(jsonstream.Message) {}
+	}
+	return &progress{send: send, layers: map[digest.Digest]*layerProgress{}}
+}
+
+// say sends a message that is not about a layer.
+func (p *progress) say(id, status string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.send(jsonstream.Message{ID: id, Status: status})
+}
+
+// announce names the layers of a manifest.
+func (p *progress) announce(layers []ocispec.Descriptor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range layers {
+		if p.layers[d.Digest] == nil {
+			p.layers[d.Digest] = &layerProgress{}
+			p.about(d, "Pulling fs layer", nil)
+		}
+	}
+}
+
+// downloading tells how much of a layer has come.
+func (p *progress) downloading(d ocispec.Descriptor, at int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.layers[d.Digest]
+	if l == nil || l.done {
+		return // not a layer
+	}
+	now := time.Now()
+	if at < d.Size && now.Sub(l.last) < progressInterval {
+		return
+	}
+	complete := at >= d.Size && l.busy
+	l.last, l.busy = now, true
+	if !complete {
+		p.about(d, "Downloading", &jsonstream.Progress{Current: at, Total: d.Size})
+	}
+	if at >= d.Size && !l.done {
+		l.done = true
+		p.about(d, "Download complete", nil)
+	}
+}
+
+// finish says of the layers that nothing had to be done for.
+func (p *progress) finish(layers []ocispec.Descriptor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range layers {
+		if l := p.layers[d.Digest]; l != nil && !l.busy {
+			l.busy = true
+			p.about(d, "Already exists", nil)
+		}
+	}
+}
+
+func (p *progress) unpacking(d ocispec.Descriptor, status string, detail *jsonstream.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.layers[d.Digest]; l != nil {
+		l.busy = true
+		p.about(d, status, detail)
+	}
+}
+
+// about sends a message about a layer; the docker CLI wants a progressDetail
+// in each.
+func (p *progress) about(d ocispec.Descriptor, status string, detail *jsonstream.Progress) {
+	if detail == nil {
+		detail = &jsonstream.Progress{}
+	}
+	p.send(jsonstream.Message{ID: short(d.Digest), Status: status, Progress: detail})
+}
+
+func short(d digest.Digest) string {
+	if s := d.Encoded(); len(s) > 12 {
+		return s[:12]
+	}
+	return d.Encoded()
+}
+
+// reporting is an applier that tells which layer it unpacks.
+type reporting struct {
+	diff.Applier
+	progress *progress
+}
+
+func (r reporting) Apply(ctx context.Context, d ocispec.Descriptor, mounts []mount.Mount, opts ...diff.ApplyOpt) (ocispec.Descriptor, error) {
+	r.progress.unpacking(d, "Extracting", &jsonstream.Progress{Current: d.Size, Total: d.Size})
+	applied, err := r.Applier.Apply(ctx, d, mounts, opts...)
+	if err == nil {
+		r.progress.unpacking(d, "Pull complete", nil)
+	}
+	return applied, err
+}

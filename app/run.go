@@ -145,11 +145,12 @@ func (r *runner) serve(daemon *fx.App) int {
 	notify(r.log, "READY=1")
 	r.log.Info("ready", zap.String("target", r.target.Name), zap.Duration("duration", r.timeline.Age()))
 	r.ready()
+	shutdown := daemon.Wait()
 	for {
 		select {
 		case <-ticks:
 			notify(r.log, "WATCHDOG=1")
-		case s := <-daemon.Wait(): // a module used fx.Shutdowner
+		case s := <-shutdown: // a module used fx.Shutdowner; or fx heard a signal too, with status 0
 			return s.ExitCode
 		case <-r.life.Done():
 			var fatal fatalError

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+
+	"github.com/pouchfx/pouchfx/modules/containers"
 )
 
 // attach connects the client with a container's streams.
@@ -22,7 +24,7 @@ func (h *containerHandlers) attach(ctx context.Context, w http.ResponseWriter, r
 	ctx, cancel := s.context(ctx)
 	defer cancel()
 
-	wanted := Streams{DetachKeys: q.text("detachKeys")}
+	wanted := containers.Streams{DetachKeys: q.text("detachKeys")}
 	stdout, stderr := split(s, tty)
 	if q.flag("stdin") {
 		wanted.Stdin = s
@@ -33,7 +35,7 @@ func (h *containerHandlers) attach(ctx context.Context, w http.ResponseWriter, r
 	if q.flag("stderr") {
 		wanted.Stderr = stderr
 	}
-	err = h.backend.Attach(ctx, name, AttachOptions{Logs: q.flag("logs"), Stream: q.flag("stream")}, wanted, s.upgrade)
+	err = h.backend.Attach(ctx, name, containers.AttachOptions{Logs: q.flag("logs"), Stream: q.flag("stream")}, wanted, s.upgrade)
 	if err != nil && !s.begun() {
 		return attachError(w, err)
 	}

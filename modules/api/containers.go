@@ -10,6 +10,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -45,7 +46,7 @@ func (h *containerHandlers) routes() []*types.HandlerSpec {
 
 func (h *containerHandlers) list(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	q := query(r)
-	o := ListOptions{All: q.flag("all"), Limit: q.number("limit", 0), Size: q.flag("size"), Filters: q.filters()}
+	o := containers.ListOptions{All: q.flag("all"), Limit: q.number("limit", 0), Size: q.flag("size"), Filters: q.filters()}
 	if q.err != nil {
 		return q.err
 	}
@@ -77,7 +78,7 @@ func (h *containerHandlers) create(ctx context.Context, w http.ResponseWriter, r
 	if !versionFrom(ctx).atLeast(25) {
 		config.HostConfig.AutoRemove = false // those clients remove the container themselves
 	}
-	created, err := h.backend.Create(ctx, CreateOptions{Name: q.text("name"), Platform: platform, Config: config})
+	created, err := h.backend.Create(ctx, containers.CreateOptions{Name: q.text("name"), Platform: platform, Config: config})
 	if err != nil {
 		return err
 	}
@@ -225,7 +226,7 @@ func (h *containerHandlers) remove(ctx context.Context, w http.ResponseWriter, r
 	if q.flag("link") {
 		return errdefs.ErrNotImplemented.WithMessage("links between containers are not supported: leave out --link")
 	}
-	return noContent(w, h.backend.Remove(ctx, r.PathValue("name"), RemoveOptions{Force: q.flag("force"), Volumes: q.flag("v")}))
+	return noContent(w, h.backend.Remove(ctx, r.PathValue("name"), containers.RemoveOptions{Force: q.flag("force"), Volumes: q.flag("v")}))
 }
 
 func (h *containerHandlers) prune(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

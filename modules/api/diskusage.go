@@ -9,6 +9,9 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/volume"
+
+	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/images"
 )
 
 // diskUsage is what GET /system/df answered before API 1.52.
@@ -36,14 +39,14 @@ func (h *systemHandlers) diskUsage(ctx context.Context, w http.ResponseWriter, r
 	wanted := func(kind string) bool { return len(chosen) == 0 || slices.Contains(chosen, kind) }
 	usage := diskUsage{BuildCache: []build.CacheRecord{}}
 	if wanted("image") {
-		images, err := h.params.Images.List(ctx, ImageListOptions{All: true, SharedSize: true})
+		images, err := h.params.Images.List(ctx, images.ListOptions{All: true, SharedSize: true})
 		if err != nil {
 			return err
 		}
 		usage.Images, usage.LayersSize = legacyImages(ctx, images), layersSize(images)
 	}
 	if wanted("container") {
-		containers, err := h.params.Containers.List(ctx, ListOptions{All: true, Size: true})
+		containers, err := h.params.Containers.List(ctx, containers.ListOptions{All: true, Size: true})
 		if err != nil {
 			return err
 		}

@@ -2,12 +2,11 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -50,34 +49,29 @@ func (h *execHandlers) start(ctx context.Context, w http.ResponseWriter, r *http
 	if _, err := h.backend.ExecTTY(id); err != nil {
 		return err
 	}
-	o := ExecStartOptions{Detach: body.Detach, Tty: body.Tty}
+	o := containers.ExecStartOptions{Detach: body.Detach, Tty: body.Tty}
 	if body.Tty && versionFrom(ctx).atLeast(42) {
 		o.ConsoleSize = body.ConsoleSize
 	}
 	if o.Detach {
 		// The process outlives the request.
-		return h.backend.ExecStart(context.WithoutCancel(ctx), id, o, Streams{}, func() {})
+		return h.backend.ExecStart(context.WithoutCancel(ctx), id, o, containers.Streams{}, func() {})
 	}
 	return h.startAttached(ctx, w, r, id, o)
 }
 
-func (h *execHandlers) startAttached(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, o ExecStartOptions) error {
+func (h *execHandlers) startAttached(ctx context.Context, w http.ResponseWriter, r *http.Request, id string, o containers.ExecStartOptions) error {
 	s := newSession(w, r, h.streams, mediaType(ctx, o.Tty))
 	defer s.end()
 	ctx, cancel := s.context(ctx)
 	defer cancel()
 
 	stdout, stderr := split(s, o.Tty)
-	err := h.backend.ExecStart(ctx, id, o, Streams{Stdin: s, Stdout: stdout, Stderr: stderr}, s.upgrade)
-	if err != nil && !s.begun() && (errdefs.IsNotFound(err) || errdefs.IsConflict(err) || errdefs.IsFailedPrecondition(err)) {
+	err := h.backend.ExecStart(ctx, id, o, containers.Streams{Stdin: s, Stdout: stdout, Stderr: stderr}, s.upgrade)
+	if err != nil && !s.begun() {
 		return err
 	}
-	s.upgrade()
-	if err != nil {
-		// Docker's clients take a refused upgrade for a broken daemon: that the
-		// command does not run is told as its output, and by its exit code.
-		fmt.Fprintf(stdout, "%v\r\n", err)
-	}
+	s.upgrade() // unless it was; an error after that is in the output already
 	return nil
 }
 

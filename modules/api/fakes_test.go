@@ -29,8 +29,10 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/filters"
+	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	pluginregistry "github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/types"
@@ -43,16 +45,16 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fakeContainers struct {
 	err       error // of all that has no field of its own
 	tty       bool
-	created   *CreateOptions
+	created   *containers.CreateOptions
 	inspected *container.InspectResponse
-	listed    ListOptions
+	listed    containers.ListOptions
 	list      []container.Summary
 	stopped   *int
 	updated   string
 	waits     func(ctx context.Context) (<-chan container.WaitResponse, error)
-	attach    func(ctx context.Context, s Streams, attached func()) error
-	exec      func(ctx context.Context, s Streams, attached func()) error
-	logs      func(ctx context.Context, o LogsOptions, out LogSink) error
+	attach    func(ctx context.Context, s containers.Streams, attached func()) error
+	exec      func(ctx context.Context, s containers.Streams, attached func()) error
+	logs      func(ctx context.Context, o containers.LogsOptions, out containers.LogSink) error
 	request   context.Context // of the last create
 }
 
@@ -65,7 +67,7 @@ func (f *fakeContainers) find(name string) error {
 	return f.err
 }
 
-func (f *fakeContainers) Create(ctx context.Context, o CreateOptions) (container.CreateResponse, error) {
+func (f *fakeContainers) Create(ctx context.Context, o containers.CreateOptions) (container.CreateResponse, error) {
 	f.created, f.request = &o, ctx
 	return container.CreateResponse{ID: "abc"}, f.err
 }
@@ -81,7 +83,7 @@ func (f *fakeContainers) Restart(_ context.Context, name string, _ *int, _ strin
 func (f *fakeContainers) Pause(_ context.Context, name string) error     { return f.find(name) }
 func (f *fakeContainers) Unpause(_ context.Context, name string) error   { return f.find(name) }
 func (f *fakeContainers) Rename(_ context.Context, name, _ string) error { return f.find(name) }
-func (f *fakeContainers) Remove(_ context.Context, name string, _ RemoveOptions) error {
+func (f *fakeContainers) Remove(_ context.Context, name string, _ containers.RemoveOptions) error {
 	return f.find(name)
 }
 func (f *fakeContainers) Wait(ctx context.Context, name string, _ container.WaitCondition) (<-chan container.WaitResponse, error) {
@@ -90,7 +92,7 @@ func (f *fakeContainers) Wait(ctx context.Context, name string, _ container.Wait
 	}
 	return f.waits(ctx)
 }
-func (f *fakeContainers) List(_ context.Context, o ListOptions) ([]container.Summary, error) {
+func (f *fakeContainers) List(_ context.Context, o containers.ListOptions) ([]container.Summary, error) {
 	f.listed = o
 	return f.list, f.err
 }
@@ -100,13 +102,13 @@ func (f *fakeContainers) Inspect(_ context.Context, name string, _ bool) (*conta
 	}
 	return f.inspected, nil
 }
-func (f *fakeContainers) Logs(ctx context.Context, _ string, o LogsOptions, out LogSink) error {
+func (f *fakeContainers) Logs(ctx context.Context, _ string, o containers.LogsOptions, out containers.LogSink) error {
 	return f.logs(ctx, o, out)
 }
 func (f *fakeContainers) TTY(_ context.Context, name string) (bool, error) {
 	return f.tty, f.find(name)
 }
-func (f *fakeContainers) Attach(ctx context.Context, _ string, _ AttachOptions, s Streams, attached func()) error {
+func (f *fakeContainers) Attach(ctx context.Context, _ string, _ containers.AttachOptions, s containers.Streams, attached func()) error {
 	return f.attach(ctx, s, attached)
 }
 func (f *fakeContainers) Resize(_ context.Context, name string, _, _ uint32) error {
@@ -128,7 +130,7 @@ func (f *fakeContainers) Counts() (running, paused, stopped int) { return 2, 1, 
 func (f *fakeContainers) ExecCreate(_ context.Context, name string, _ container.ExecCreateRequest) (string, error) {
 	return "e1", f.find(name)
 }
-func (f *fakeContainers) ExecStart(ctx context.Context, _ string, o ExecStartOptions, s Streams, attached func()) error {
+func (f *fakeContainers) ExecStart(ctx context.Context, _ string, o containers.ExecStartOptions, s containers.Streams, attached func()) error {
 	if o.Detach {
 		return f.err
 	}
@@ -150,14 +152,14 @@ func (f *fakeContainers) ExecTTY(id string) (bool, error) {
 type fakeImages struct {
 	err    error
 	pull   func(ref reference.Named, progress func(jsonstream.Message)) error
-	pulled PullOptions
+	pulled images.PullOptions
 	loaded []byte
 	name   string
 	tagged reference.NamedTagged
 	list   []image.Summary
 }
 
-func (f *fakeImages) Pull(_ context.Context, ref reference.Named, o PullOptions) (*Image, error) {
+func (f *fakeImages) Pull(_ context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error) {
 	f.pulled = o
 	return nil, f.pull(ref, o.Progress)
 }
@@ -167,12 +169,15 @@ func (f *fakeImages) Load(_ context.Context, r io.Reader, progress func(jsonstre
 	progress(jsonstream.Message{Stream: "Loaded image: busybox:latest\n"})
 	return []string{"busybox:latest"}, err
 }
-func (f *fakeImages) List(context.Context, ImageListOptions) ([]image.Summary, error) {
+func (f *fakeImages) List(context.Context, images.ListOptions) ([]image.Summary, error) {
 	return f.list, f.err
 }
 func (f *fakeImages) Inspect(_ context.Context, name string) (*image.InspectResponse, error) {
 	f.name = name
 	return &image.InspectResponse{ID: "sha256:1", Size: 7}, f.err
+}
+func (f *fakeImages) History(context.Context, string) ([]image.HistoryResponseItem, error) {
+	return []image.HistoryResponseItem{{CreatedBy: "CMD"}}, f.err
 }
 func (f *fakeImages) Remove(_ context.Context, name string, _, _ bool) ([]image.DeleteResponse, error) {
 	f.name = name

@@ -6,6 +6,7 @@ import (
 
 	"github.com/distribution/reference"
 
+	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -19,6 +20,7 @@ func (h *imageHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("POST", "/images/load", h.load),
 		types.NewHandlerSpec("POST", "/images/prune", h.prune),
 		types.NewHandlerSpec("GET", "/images/{name:.*}/json", h.inspect),
+		types.NewHandlerSpec("GET", "/images/{name:.*}/history", h.history),
 		types.NewHandlerSpec("POST", "/images/{name:.*}/tag", h.tag),
 		types.NewHandlerSpec("DELETE", "/images/{name:.*}", h.remove),
 		types.NewHandlerSpec("POST", "/auth", h.auth),
@@ -27,7 +29,7 @@ func (h *imageHandlers) routes() []*types.HandlerSpec {
 
 func (h *imageHandlers) list(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	q := query(r)
-	o := ImageListOptions{All: q.flag("all"), Filters: q.filters(), SharedSize: q.flag("shared-size")}
+	o := images.ListOptions{All: q.flag("all"), Filters: q.filters(), SharedSize: q.flag("shared-size")}
 	if q.err != nil {
 		return q.err
 	}
@@ -47,6 +49,14 @@ func (h *imageHandlers) inspect(ctx context.Context, w http.ResponseWriter, r *h
 		return err
 	}
 	return writeJSON(w, http.StatusOK, legacyImage(ctx, found))
+}
+
+func (h *imageHandlers) history(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+	layers, err := h.backend.History(ctx, r.PathValue("name"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, list(layers))
 }
 
 func (h *imageHandlers) tag(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

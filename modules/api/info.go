@@ -11,6 +11,8 @@ import (
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
+
+	"github.com/pouchfx/pouchfx/modules/images"
 )
 
 // info describes the daemon and its machine.
@@ -34,7 +36,7 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		DefaultRuntime: "runc", Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 	}
 	limits(&info, machine)
-	images, err := h.params.Images.List(ctx, ImageListOptions{})
+	images, err := h.params.Images.List(ctx, images.ListOptions{})
 	if err != nil {
 		return err
 	}

@@ -8,12 +8,14 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
+
+	"github.com/pouchfx/pouchfx/modules/containers"
 )
 
 // logs sends what a container wrote, and with follow what it will write.
 func (h *containerHandlers) logs(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	q := query(r)
-	o := LogsOptions{
+	o := containers.LogsOptions{
 		Stdout: q.flag("stdout"), Stderr: q.flag("stderr"), Follow: q.flag("follow"),
 		Timestamps: q.flag("timestamps"), Details: q.flag("details"),
 		Since: q.time("since"), Until: q.time("until"), Tail: -1,

@@ -11,6 +11,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -69,7 +70,7 @@ func (h *networkHandlers) inspect(ctx context.Context, w http.ResponseWriter, r 
 	if err != nil {
 		return err
 	}
-	running, err := h.backend.List(ctx, ListOptions{})
+	running, err := h.backend.List(ctx, containers.ListOptions{})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/opencontainers/go-digest"
+
+	"github.com/pouchfx/pouchfx/modules/images"
 )
 
 // uploadTimeout bounds how long an upload may pause: longer than other
@@ -42,7 +44,7 @@ func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http
 	auth, _ := authconfig.Decode(r.Header.Get(registry.AuthHeader))
 
 	out := &progress{stream: stream{w: w, lineEnd: "\r\n"}}
-	_, err = h.backend.Pull(ctx, ref, PullOptions{Platform: platform, Auth: auth, Progress: out.message})
+	_, err = h.backend.Pull(ctx, ref, images.PullOptions{Platform: platform, Auth: auth, Progress: out.message})
 	return out.end(err)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/filters"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
@@ -106,7 +107,7 @@ func TestQueryParameters(t *testing.T) {
 	}
 	_, body = conn.do("GET", `/containers/json?filters={"label":["a"]}&limit=3&size=1&before=x`, "")
 	assert.Equal(t, "[]\n", body)
-	assert.Equal(t, ListOptions{Limit: 3, Size: true, Filters: filters.Args{"label": {"a": true}, "before": {"x": true}}}, d.containers.listed)
+	assert.Equal(t, containers.ListOptions{Limit: 3, Size: true, Filters: filters.Args{"label": {"a": true}, "before": {"x": true}}}, d.containers.listed)
 	for _, bad := range []string{"filters=x", "limit=x", `filters={"label":5}`} {
 		res, _ := conn.do("GET", "/containers/json?"+bad, "")
 		assert.Equal(t, 400, res.StatusCode, bad)

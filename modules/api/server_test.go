@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -210,12 +211,12 @@ func TestStopEndsStreamsAtOnceAndWaitsForTheRest(t *testing.T) {
 	d := newDaemon(t)
 	require.NoError(t, d.Start(t.Context()))
 	started, finish := make(chan struct{}), make(chan struct{})
-	d.containers.attach = func(ctx context.Context, _ Streams, attached func()) error {
+	d.containers.attach = func(ctx context.Context, _ containers.Streams, attached func()) error {
 		attached()
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	d.containers.logs = func(ctx context.Context, _ LogsOptions, _ LogSink) error {
+	d.containers.logs = func(ctx context.Context, _ containers.LogsOptions, _ containers.LogSink) error {
 		close(started)
 		<-finish
 		return nil
@@ -247,7 +248,7 @@ func TestStopBreaksOffWhatDoesNotEnd(t *testing.T) {
 	d := newDaemon(t, func(p *Params) { p.Config.ShutdownTimeout = 100 * time.Millisecond })
 	require.NoError(t, d.Start(t.Context()))
 	release := make(chan struct{})
-	d.containers.attach = func(_ context.Context, s Streams, attached func()) error {
+	d.containers.attach = func(_ context.Context, s containers.Streams, attached func()) error {
 		attached()
 		<-release // deaf to its context
 		_, err := s.Stdout.Write([]byte("late"))

@@ -16,11 +16,13 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pouchfx/pouchfx/modules/containers"
 )
 
 // echo is a container that tells on stderr that it runs, sends its input back
 // and ends when the input ends.
-func echo(_ context.Context, s Streams, attached func()) error {
+func echo(_ context.Context, s containers.Streams, attached func()) error {
 	attached()
 	if _, err := io.WriteString(s.Stderr, "ready\n"); err != nil {
 		return err
@@ -109,7 +111,7 @@ func TestAttachWithDockersClient(t *testing.T) {
 
 func TestAttachErrorsBeforeTheUpgradeHaveTheirStatus(t *testing.T) {
 	d := startDaemon(t)
-	d.containers.attach = func(context.Context, Streams, func()) error {
+	d.containers.attach = func(context.Context, containers.Streams, func()) error {
 		return errdefs.ErrConflict.WithMessage("Container web is paused")
 	}
 	res, body := d.dial().do("POST", "/containers/web/attach?stream=1", "", "Connection: Upgrade", "Upgrade: tcp")
@@ -123,7 +125,7 @@ func TestAttachErrorsBeforeTheUpgradeHaveTheirStatus(t *testing.T) {
 func TestOutputIsWholeThoughTheClientSentMoreThanWasRead(t *testing.T) {
 	d := startDaemon(t)
 	payload := bytes.Repeat([]byte("x"), 1<<20)
-	d.containers.attach = func(_ context.Context, s Streams, attached func()) error {
+	d.containers.attach = func(_ context.Context, s containers.Streams, attached func()) error {
 		attached()
 		_, err := s.Stdout.Write(payload) // and never reads
 		return err
@@ -142,7 +144,7 @@ func TestOutputIsWholeThoughTheClientSentMoreThanWasRead(t *testing.T) {
 func TestAClientThatGoesEndsTheOutput(t *testing.T) {
 	d := startDaemon(t)
 	ended := make(chan error, 1)
-	d.containers.attach = func(_ context.Context, s Streams, attached func()) error {
+	d.containers.attach = func(_ context.Context, s containers.Streams, attached func()) error {
 		attached()
 		for {
 			if _, err := s.Stdout.Write([]byte("tick\n")); err != nil {
@@ -209,8 +211,8 @@ func TestWaitEndsWhenTheClientGoes(t *testing.T) {
 
 func TestLogs(t *testing.T) {
 	d := startDaemon(t)
-	var asked LogsOptions
-	d.containers.logs = func(_ context.Context, o LogsOptions, out LogSink) error {
+	var asked containers.LogsOptions
+	d.containers.logs = func(_ context.Context, o containers.LogsOptions, out containers.LogSink) error {
 		asked = o
 		return errors.Join(out.WriteLog(1, time.Now(), []byte("out\n"), nil), out.WriteLog(2, time.Now(), []byte("err\n"), nil))
 	}
@@ -222,7 +224,7 @@ func TestLogs(t *testing.T) {
 	require.NoError(t, logs.Close())
 	assert.Equal(t, "out\n", stdout.String())
 	assert.Equal(t, "err\n", stderr.String())
-	assert.Equal(t, LogsOptions{Stdout: true, Stderr: true, Timestamps: true, Tail: 5, Since: time.Unix(10, 0)}, asked)
+	assert.Equal(t, containers.LogsOptions{Stdout: true, Stderr: true, Timestamps: true, Tail: 5, Since: time.Unix(10, 0)}, asked)
 
 	for query, want := range map[string]int{"tail=all": -1, "": -1, "tail=-1": -1, "tail=0": 0, "tail=-7": -1} {
 		d.dial().do("GET", "/containers/web/logs?stdout=1&"+query, "")
@@ -243,7 +245,7 @@ func TestLogs(t *testing.T) {
 func TestFollowedLogsComeAtOnceAndEndWithTheClient(t *testing.T) {
 	d := startDaemon(t)
 	lines, ended := make(chan string), make(chan struct{})
-	d.containers.logs = func(ctx context.Context, _ LogsOptions, out LogSink) error {
+	d.containers.logs = func(ctx context.Context, _ containers.LogsOptions, out containers.LogSink) error {
 		defer close(ended)
 		for {
 			select {
@@ -269,12 +271,14 @@ func TestFollowedLogsComeAtOnceAndEndWithTheClient(t *testing.T) {
 
 func TestLateErrorsOfLogsAreInTheStream(t *testing.T) {
 	d := startDaemon(t)
-	d.containers.logs = func(_ context.Context, _ LogsOptions, out LogSink) error {
+	d.containers.logs = func(_ context.Context, _ containers.LogsOptions, out containers.LogSink) error {
 		return errors.Join(out.WriteLog(1, time.Now(), []byte("out\n"), nil), errors.New("disk gone"))
 	}
 	_, body := d.dial().do("GET", "/containers/web/logs?stdout=1", "")
 	assert.Contains(t, body, "Error grabbing logs: ")
-	d.containers.logs = func(context.Context, LogsOptions, LogSink) error { return errdefs.ErrConflict.WithMessage("no log") }
+	d.containers.logs = func(context.Context, containers.LogsOptions, containers.LogSink) error {
+		return errdefs.ErrConflict.WithMessage("no log")
+	}
 	res, _ := d.dial().do("GET", "/containers/web/logs?stdout=1", "")
 	assert.Equal(t, 409, res.StatusCode)
 }
@@ -312,24 +316,20 @@ func TestExec(t *testing.T) {
 
 func TestAnExecThatDoesNotStartTellsWhyAsOutput(t *testing.T) {
 	d := startDaemon(t)
-	for name, early := range map[string]bool{"before the upgrade": true, "after it": false} {
-		t.Run(name, func(t *testing.T) {
-			d.containers.exec = func(_ context.Context, _ Streams, attached func()) error {
-				if !early {
-					attached()
-				}
-				return errdefs.ErrInvalidArgument.WithMessage("OCI runtime exec failed: no such file")
-			}
-			conn := d.dial()
-			conn.request("POST", "/exec/e1/start", `{}`, "Connection: Upgrade", "Upgrade: tcp")
-			assert.Contains(t, conn.head(), "101 UPGRADED")
-			var stdout bytes.Buffer
-			_, err := stdcopy.StdCopy(&stdout, io.Discard, conn.in)
-			require.NoError(t, err)
-			assert.Equal(t, "OCI runtime exec failed: no such file\r\n", stdout.String())
-		})
+	d.containers.exec = func(_ context.Context, s containers.Streams, attached func()) error {
+		attached()
+		_, err := io.WriteString(s.Stdout, "OCI runtime exec failed: no such file\r\n")
+		return errors.Join(err, errors.New("OCI runtime exec failed: no such file"))
 	}
-	d.containers.exec = func(context.Context, Streams, func()) error {
+	conn := d.dial()
+	conn.request("POST", "/exec/e1/start", `{}`, "Connection: Upgrade", "Upgrade: tcp")
+	assert.Contains(t, conn.head(), "101 UPGRADED")
+	var stdout bytes.Buffer
+	_, err := stdcopy.StdCopy(&stdout, io.Discard, conn.in)
+	require.NoError(t, err)
+	assert.Equal(t, "OCI runtime exec failed: no such file\r\n", stdout.String(), "once")
+
+	d.containers.exec = func(context.Context, containers.Streams, func()) error {
 		return errdefs.ErrConflict.WithMessage("container web is not running")
 	}
 	res, _ := d.dial().do("POST", "/exec/e1/start", `{}`, "Connection: Upgrade", "Upgrade: tcp")

@@ -38,7 +38,7 @@ func TestSIGHUPIsIgnored(t *testing.T) {
 func TestSIGQUITWritesStacksAndStops(t *testing.T) {
 	t.Parallel()
 	launch(t, "fine").await("ready").signal(syscall.SIGQUIT).
-		ends(0, allStarted+allStopped, "goroutine 1 [select]:")
+		ends(0, allStarted+allStopped, "app.(*runner).serve(")
 }
 
 func TestASignalDuringTheStartStopsWhatHasStarted(t *testing.T) {

@@ -22,7 +22,7 @@ func Graph(t Target, c *config.Config, format string) (string, error) {
 	if err := assembled.Err(); err != nil {
 		return "", t.explain(env, err)
 	}
-	drawing := t.namePlugins(string(dot))
+	drawing := t.nameStubs(string(dot))
 	switch format {
 	case "dot":
 		return drawing, nil
@@ -42,18 +42,23 @@ var (
 	memberLine      = regexp.MustCompile(`^\t("\[type=[^"]+") -> ("[^"]+");$`)
 )
 
-// namePlugins gives the providers of plugins, which fx draws in the order in
-// which they were given, the names of the plugins.
-func (t Target) namePlugins(dot string) string {
+// nameStubs names the functions that fx knows as reflect.makeFuncStub: the
+// providers of plugins, which it draws in the order in which they were given,
+// and the suppliers of values.
+func (t Target) nameStubs(dot string) string {
 	lines := strings.Split(dot, "\n")
-	next := 0
+	list := t.Plugins
 	for i := 2; i < len(lines); i++ {
-		first := strings.HasPrefix(lines[i], "\t\t\"*plugins.Registration[") && constructorLine.MatchString(lines[i-1])
-		if first && next < len(t.Plugins) {
-			lines[i-2] = "\t\tlabel = \"plugin\";"
-			lines[i-1] = strings.Replace(lines[i-1], "makeFuncStub", t.Plugins[next].Name, 1)
-			next++
+		result := resultLine.FindStringSubmatch(lines[i])
+		if result == nil || !strings.Contains(lines[i-1], `label="makeFuncStub"`) {
+			continue
 		}
+		pkg, name := "value", strings.Trim(result[1], `"`)
+		if strings.HasPrefix(name, "*plugins.Registration[") && len(list) > 0 {
+			pkg, name, list = "plugin", list[0].Name, list[1:]
+		}
+		lines[i-2] = fmt.Sprintf("\t\tlabel = %q;", pkg)
+		lines[i-1] = strings.Replace(lines[i-1], "makeFuncStub", name, 1)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -50,6 +50,7 @@ func TestGraphDrawsWhoNeedsWhomInMermaid(t *testing.T) {
 		"app_test.newThing":          "fx.New.func1",
 		"registry.provideContainers": "plugin.first",
 		"registry.provideRegistry":   "plugin.second",
+		"registry.provideRoster":     "value.*zap.Logger",
 	} {
 		assert.Contains(t, drawing, id(from)+" --> "+id(to)+"\n")
 	}

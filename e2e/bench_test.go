@@ -149,17 +149,14 @@ func newBareClient(b testing.TB, d *daemon) *bareClient {
 	require.NoError(b, err)
 	image := containerd.NewImage(c, images[0])
 	require.NoError(b, image.Unpack(ctx, "overlayfs"))
-	binaries := func(name string) string {
-		found, _ := filepath.Glob(filepath.Join(d.root, "d", "bin", "*", name))
-		if len(found) == 0 {
-			path, err := exec.LookPath(name)
-			require.NoError(b, err)
-			return path
-		}
-		return found[0]
+	bin := filepath.Join(d.root, "d", "bin")
+	runc, err := exec.LookPath("runc")
+	if carried, _ := filepath.Glob(filepath.Join(bin, "*", "runc")); len(carried) > 0 {
+		runc, err = carried[0], nil
 	}
+	require.NoError(b, err)
 	return &bareClient{Client: c, ctx: ctx, image: image, opts: []containerd.NewContainerOpts{
-		containerd.WithRuntime(binaries("containerd-shim-runc-v2"), &options.Options{BinaryName: binaries("runc"), Root: filepath.Join(d.root, "bare-runc")}),
+		containerd.WithRuntime(filepath.Join(bin, "containerd-shim-runc-v2"), &options.Options{BinaryName: runc, Root: filepath.Join(d.root, "bare-runc")}),
 	}}
 }
 

@@ -61,7 +61,7 @@ func build(dir string) (binaries, error) {
 		{b.daemon, "../cmd/demo-daemon", ours, "CGO_ENABLED=1"},
 		{b.pluginDaemon, "./plugindaemon", ours, "CGO_ENABLED=1"},
 		{b.box, "./box", []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0"},
-		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", nil, "CGO_ENABLED=0"},
+		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", []string{"-modfile=../tools/containerd/go.mod", "-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0"},
 	} {
 		args := append([]string{"build", "-o", c.out}, c.flags...)
 		cmd := exec.Command("go", append(args, c.pkg)...)

@@ -301,7 +301,7 @@ func waitFor(limit time.Duration, condition func() bool, checks ...func() error)
 		if time.Now().After(deadline) {
 			return fmt.Errorf("not within %v", limit)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 

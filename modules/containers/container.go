@@ -101,6 +101,11 @@ func (c *ctr) status() container.ContainerState {
 func (c *ctr) cancelRestart() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.endPending()
+}
+
+// endPending is cancelRestart for those who hold c.mu.
+func (c *ctr) endPending() bool {
 	if c.pending == nil {
 		return false
 	}

@@ -45,6 +45,7 @@ func (s *Service) start(ctx context.Context, c *ctr, restart bool) error {
 		return err
 	}
 	if err := s.launch(ctx, c, restart); err != nil {
+		c.cancelRestart()
 		s.startFailed(ctx, c, err)
 		return err
 	}
@@ -64,10 +65,8 @@ func (c *ctr) startable(restart bool) error {
 		return notModified("container %s is already running", c.id)
 	case restart && c.pending == nil:
 		return errStopped // somebody was faster
-	}
-	if c.pending != nil {
-		c.pending()
-		c.pending = nil
+	case !restart:
+		c.endPending()
 	}
 	return nil
 }
@@ -115,6 +114,7 @@ func (s *Service) launch(ctx context.Context, c *ctr, restart bool) (err error) 
 	}
 	c.mu.Lock()
 	c.run, c.last, c.paused = r, r, false
+	c.endPending() // a restart counts as one until the container runs
 	c.mu.Unlock()
 	s.publish(c, eventtypes.ActionStart)
 	s.owned.Go(func() { s.follow(c, r, ended) })

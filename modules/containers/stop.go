@@ -44,7 +44,7 @@ func (s *Service) stop(ctx context.Context, c *ctr, o stopOptions) error {
 	}
 	restarting := c.cancelRestart()
 	r := c.current()
-	if r == nil && !restarting { // a start may be under way
+	if r == nil { // a start may be under way
 		if err := c.op.lock(ctx); err != nil {
 			return err
 		}
@@ -120,14 +120,12 @@ func (s *Service) signal(ctx context.Context, c *ctr, r *run, sig syscall.Signal
 		return fmt.Errorf("cannot kill container: %s: %w", c.id, err)
 	}
 	s.publish(c, eventtypes.ActionKill, "signal", strconv.Itoa(int(sig)))
-	if sig != syscall.SIGKILL && sig != c.ownSignal() {
-		return nil
-	}
+	ending := sig == syscall.SIGKILL || sig == c.ownSignal()
 	c.mu.Lock()
-	frozen := c.paused && c.run == r
+	frozen := ending && c.paused && c.run == r
 	c.paused = c.paused && !frozen
 	c.mu.Unlock()
-	if frozen { // it cannot end otherwise
+	if frozen && sig != syscall.SIGKILL { // it cannot end otherwise; for KILL the runtime sees to it
 		if err := r.task.Resume(ctx); err != nil && !errdefs.IsNotFound(err) {
 			s.Log.Warn("cannot resume a paused container that was killed", containerField(c), zap.Error(err))
 		}

@@ -100,15 +100,17 @@ func arguments(in Input) []string {
 		return nil
 	}
 	if script := in.Config.InitScript; script != "" {
-		// The script is $0, so that nothing in it can be mistaken for the
-		// line around it. exit without a status keeps that of the script.
-		args = append([]string{"/bin/sh", "-c", `eval "$0" || exit; exec "$@"`, script}, args...)
+		// The script is an argument, so that nothing in it can be mistaken for
+		// the line around it. exit without a status keeps that of the script.
+		args = append([]string{"/bin/sh", "-c", initScript, "sh", script}, args...)
 	}
 	if WantsInit(in.HostConfig) {
 		args = append([]string{InitPath, "--"}, args...)
 	}
 	return args
 }
+
+const initScript = `init=$1; shift; eval "$init" || exit; unset init; exec "$@"`
 
 // WantsInit tells whether a container runs under an init process.
 func WantsInit(h *types.HostConfig) bool {

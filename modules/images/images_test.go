@@ -460,7 +460,7 @@ func TestLoadRefusesWhatIsNoImage(t *testing.T) {
 		"huge index":      tarOf(t, map[string]string{"oci-layout": `{"imageLayoutVersion":"1.0.0"}`, "index.json": strings.Repeat(" ", 9<<20)}),
 	} {
 		_, err := s.Load(t.Context(), strings.NewReader(text), nil)
-		assert.Error(t, err, name)
+		assert.ErrorIs(t, err, errdefs.ErrInvalidArgument, name)
 		t.Log(name, "→", err)
 		requireNothing(t, e)
 	}

@@ -109,6 +109,9 @@ func (s *Service) contained(ctx context.Context, desc ocispec.Descriptor) ([]*Im
 		if err != nil {
 			return nil, badArchive(err)
 		}
+		if len(i.Layers) != len(i.Spec.RootFS.DiffIDs) {
+			return nil, badArchive(fmt.Errorf("image %s has %d layers, its configuration says %d", i.ID, len(i.Layers), len(i.Spec.RootFS.DiffIDs)))
+		}
 		all = append(all, i)
 	}
 	if len(all) == 0 {

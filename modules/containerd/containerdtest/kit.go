@@ -115,6 +115,12 @@ func Log(t testing.TB) *zap.Logger {
 	return zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
 }
 
+// RemoveContainers kills and removes all containers of an engine.
+func RemoveContainers(t testing.TB, e *containerd.Engine) {
+	t.Helper()
+	removeContainers(t.Context(), t, e.Client())
+}
+
 func removeContainers(ctx context.Context, t testing.TB, c *client.Client) {
 	containers, err := c.Containers(ctx)
 	require.NoError(t, err)

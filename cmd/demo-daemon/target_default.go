@@ -1,0 +1,65 @@
+//go:build !minimal
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"go.uber.org/fx"
+
+	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/cmd/demo-daemon/demo"
+	"github.com/pouchfx/pouchfx/examples/plugins/diary"
+	"github.com/pouchfx/pouchfx/examples/plugins/limits"
+	"github.com/pouchfx/pouchfx/examples/plugins/pulls"
+	"github.com/pouchfx/pouchfx/examples/plugins/stamp"
+	"github.com/pouchfx/pouchfx/examples/plugins/volumelabels"
+	"github.com/pouchfx/pouchfx/modules/api"
+	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/events"
+	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/store"
+	"github.com/pouchfx/pouchfx/modules/volumes"
+	"github.com/pouchfx/pouchfx/plugins"
+)
+
+var modules = []fx.Option{
+	containerd.Module,
+	store.Module,
+	events.Module,
+	images.Module,
+	volumes.Module,
+	containers.Module,
+	api.Module,
+}
+
+// targets are the daemons that this binary can be; the first is the one that
+// nobody asked for.
+var targets = []app.Target{
+	{
+		Name:    "default",
+		Modules: modules,
+		Root:    func(*api.Server) {},
+	},
+	{
+		Name:    "demo",
+		Modules: modules,
+		Plugins: []*plugins.Provided{
+			diary.Module,
+			limits.Module,
+			pulls.Module,
+			stamp.Module,
+			volumelabels.Module,
+		},
+		Root: func(*api.Server) {},
+	},
+}
+
+func moreCommands() []*cobra.Command {
+	return []*cobra.Command{{
+		Use:   "demo",
+		Short: "Show on a real container what plugins do, and prove it",
+		Args:  cobra.NoArgs,
+		RunE:  does(func(cmd *cobra.Command) error { return demo.Run(cmd.Context(), cmd.OutOrStdout()) }),
+	}}
+}

@@ -37,22 +37,33 @@ type process struct {
 	stderr bytes.Buffer
 }
 
-func launch(t *testing.T, scenario string, env ...string) *process {
+// prepare makes a process that runs a scenario.
+func prepare(t *testing.T, scenario string, env ...string) *process {
 	t.Helper()
 	require.Contains(t, scenarios, scenario)
 	p := &process{t: t, cmd: exec.Command(os.Args[0])}
 	p.cmd.Env = append(append(os.Environ(), roleVariable+"="+scenario), env...)
 	p.cmd.Stderr = &p.stderr
+	return p
+}
+
+func (p *process) start() *process {
+	p.t.Helper()
 	var err error
 	p.stdin, err = p.cmd.StdinPipe()
-	require.NoError(t, err)
+	require.NoError(p.t, err)
 	out, err := p.cmd.StdoutPipe()
-	require.NoError(t, err)
+	require.NoError(p.t, err)
 	p.out = bufio.NewScanner(out)
-	require.NoError(t, p.cmd.Start())
+	require.NoError(p.t, p.cmd.Start())
 	patience := time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() })
-	t.Cleanup(func() { patience.Stop() })
+	p.t.Cleanup(func() { patience.Stop() })
 	return p
+}
+
+func launch(t *testing.T, scenario string, env ...string) *process {
+	t.Helper()
+	return prepare(t, scenario, env...).start()
 }
 
 // await reads lines until the wanted one.

@@ -37,7 +37,9 @@ func (r *recorder) option() fx.Option {
 
 // LogEvent records the event.
 func (r *recorder) LogEvent(event fxevent.Event) {
-	r.zap.LogEvent(event)
+	if r.zap.Logger.Core().Enabled(zap.DebugLevel) { // making the fields costs more than the rest
+		r.zap.LogEvent(event)
+	}
 	run, ok := event.(*fxevent.Run)
 	if !ok || run.Kind == "supply" {
 		return

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"time"
 
 	"go.uber.org/fx"
@@ -15,7 +14,6 @@ import (
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/logging"
-	"github.com/pouchfx/pouchfx/plugins"
 )
 
 // The exit statuses of Run. A daemon that a signal stops before it is ready,
@@ -115,13 +113,8 @@ func (r *runner) assemble(env environment) (*fx.App, error) {
 	if err := r.target.checkDaemonPlugins(env); err != nil {
 		return nil, err
 	}
-	start, stop := r.config.StartTimeout, r.config.StopTimeout
-	for _, p := range r.target.Plugins {
-		// A daemon plugin's own timeout decides about its hooks.
-		if policy, err := p.Settle(r.config); err == nil && slices.Contains(p.Kinds, plugins.KindDaemon) {
-			start, stop = max(start, policy.Timeout+grace), max(stop, policy.Timeout+grace)
-		}
-	}
+	slowest := r.target.slowestDaemonPlugin(r.config)
+	start, stop := max(r.config.StartTimeout, slowest), max(r.config.StopTimeout, slowest)
 	daemon := fx.New(
 		newRecorder(r.timeline, r.log).option(),
 		fx.RecoverFromPanics(),

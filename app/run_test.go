@@ -35,6 +35,18 @@ func TestSIGHUPIsIgnored(t *testing.T) {
 		ends(0, allStarted+allStopped, "signal ignored")
 }
 
+func TestTheReaderOfTheLogMayGoAway(t *testing.T) {
+	t.Parallel()
+	p := prepare(t, "fine")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	p.cmd.Stderr = writer
+	p.start().await("ready")
+	require.NoError(t, reader.Close())
+	require.NoError(t, writer.Close())
+	p.signal(syscall.SIGTERM).ends(0, allStarted+allStopped)
+}
+
 func TestSIGQUITWritesStacksAndStops(t *testing.T) {
 	t.Parallel()
 	launch(t, "fine").await("ready").signal(syscall.SIGQUIT).

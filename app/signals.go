@@ -24,11 +24,15 @@ func (t told) status() int { return 128 + int(t.signal) }
 //     process at once, with 128 and its number.
 //   - SIGQUIT does the same after it wrote the stacks of all goroutines to
 //     standard error: for a daemon that hangs.
+//   - SIGPIPE is ignored, so that whoever reads the log may go away; not by
+//     signal.Ignore, which the daemon's children would inherit.
 //   - SIGHUP is ignored, so that a daemon survives the terminal it was started
 //     from: there is no log file to open again.
 func takeSignals(cancel context.CancelCauseFunc, log *zap.Logger) (release func()) {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGHUP)
+	pipe := make(chan os.Signal, 1) // nobody reads it
+	signal.Notify(pipe, syscall.SIGPIPE)
 	quit, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -44,6 +48,7 @@ func takeSignals(cancel context.CancelCauseFunc, log *zap.Logger) (release func(
 	}()
 	return func() {
 		signal.Stop(signals)
+		signal.Stop(pipe)
 		close(quit)
 		<-ended
 	}

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"slices"
+	"time"
+
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
@@ -25,6 +28,29 @@ type Target struct {
 	// Root is a function whose parameters are what the daemon is there for,
 	// such as func(*api.Server) {}; all they need is constructed.
 	Root any
+}
+
+// slowestDaemonPlugin returns how long the lifecycle must wait for the slowest
+// daemon plugin, so that its own timeout decides about its hooks; 0 without one.
+func (t Target) slowestDaemonPlugin(settings plugins.Settings) (longest time.Duration) {
+	for _, p := range t.daemonPlugins() {
+		if policy, err := p.Settle(settings); err == nil {
+			longest = max(longest, policy.Timeout+grace)
+		}
+	}
+	for _, r := range plugins.Registered() {
+		if r.Is(plugins.KindDaemon) && registry.Settle(&r, settings) == nil {
+			longest = max(longest, r.Policy.Timeout+grace)
+		}
+	}
+	return longest
+}
+
+// daemonPlugins returns the provided plugins that are of kind daemon.
+func (t Target) daemonPlugins() []*plugins.Provided {
+	return slices.DeleteFunc(slices.Clone(t.Plugins), func(p *plugins.Provided) bool {
+		return !slices.Contains(p.Kinds, plugins.KindDaemon)
+	})
 }
 
 // environment is what the parts of every daemon get from app.

@@ -7,7 +7,6 @@ import (
 	"log"
 	"path"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.uber.org/dig"
@@ -60,12 +59,7 @@ func (t Target) explain(env environment, err error) error {
 // engine: its hooks are called before the engine starts, so that what it got
 // would be started too early, in silence.
 func (t Target) checkDaemonPlugins(env environment) error {
-	var daemons []*plugins.Provided
-	for _, p := range t.Plugins {
-		if slices.Contains(p.Kinds, plugins.KindDaemon) {
-			daemons = append(daemons, p)
-		}
-	}
+	daemons := t.daemonPlugins()
 	early := func(list ...*plugins.Provided) error {
 		return fx.ValidateApp(silent, env.base(list), fx.Invoke(func(daemonhooks.Started) {}))
 	}

@@ -171,6 +171,14 @@ func TestPreUpdateRefusesReadersThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+func TestAReaderThatNeverAnswersIsAbandoned(t *testing.T) {
+	reader, writer := io.Pipe()
+	defer writer.Close()
+	p := &plugin{preUpdate: func(io.ReadCloser) (io.ReadCloser, error) { return reader, nil }}
+	_, err := containersOf(t, reg("p", p, hasty)).PreUpdate(t.Context(), body("{}"))
+	assert.ErrorContains(t, err, `plugin "p": PreUpdate: abandoned: no answer within 1ms`)
+}
+
 func TestPreUpdateRefusesABodyThatIsTooLarge(t *testing.T) {
 	_, err := containersOf(t).PreUpdate(t.Context(), &closer{Reader: endless{}})
 	assert.ErrorContains(t, err, "larger than 4 MiB")

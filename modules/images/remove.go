@@ -3,7 +3,7 @@ package images
 import (
 	"context"
 	"fmt"
-	"slices"
+	"maps"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/images"
@@ -158,7 +158,9 @@ func (s *Service) Prune(ctx context.Context, f filters.Args) (image.PruneReport,
 	if err != nil {
 		return report, err
 	}
-	keep, err := s.filter(ctx, withoutDangling(f))
+	others := maps.Clone(f)
+	delete(others, "dangling") // means something else here than in a list
+	keep, err := s.filter(ctx, others)
 	if err != nil {
 		return report, err
 	}
@@ -168,7 +170,7 @@ func (s *Service) Prune(ctx context.Context, f filters.Args) (image.PruneReport,
 	}
 	sizes := s.newSizes()
 	for _, i := range all {
-		if (unnamedOnly && i.Reference != "") || !keep(i) || notLabelled(f, i.Config.Labels) {
+		if (unnamedOnly && i.Reference != "") || !keep(i) {
 			continue
 		}
 		if users, err := s.users(ctx, i.ID); err != nil {
@@ -189,21 +191,4 @@ func (s *Service) Prune(ctx context.Context, f filters.Args) (image.PruneReport,
 	}
 	s.bus.Image(events.ActionPrune, "", map[string]string{"reclaimed": fmt.Sprint(report.SpaceReclaimed)})
 	return report, nil
-}
-
-func withoutDangling(f filters.Args) filters.Args {
-	rest := filters.Args{}
-	for key, values := range f {
-		if key != "dangling" {
-			rest[key] = values
-		}
-	}
-	return rest
-}
-
-// notLabelled tells whether the filter "label!" keeps an image from pruning.
-func notLabelled(f filters.Args, labels map[string]string) bool {
-	return slices.ContainsFunc(f.Get("label!"), func(l string) bool {
-		return filters.Args{"label": {l: true}}.Labels(labels)
-	})
 }

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
+	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/manager"
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/task"
 	"github.com/containerd/containerd/v2/pkg/shim"
@@ -51,7 +53,20 @@ func Run() {
 		Requires: []plugin.Type{plugins.EventPlugin, plugins.InternalPlugin},
 		InitFn:   newTaskService,
 	})
-	shim.RunShim(context.Background(), manager.NewShimManager(Runtime))
+	shim.RunShim(context.Background(), declaring{manager.NewShimManager(Runtime)})
+}
+
+// declaring is a shim that says when it starts which mounts it takes upon
+// itself: none. Of one that says nothing containerd asks, by executing it once
+// more for every container.
+type declaring struct{ shim.Shim }
+
+func (d declaring) Start(ctx context.Context, p *bootstrap.BootstrapParams) (*bootstrap.BootstrapResult, error) {
+	r, err := d.Shim.Start(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.AddExtension(&types.MountCapabilities{})
 }
 
 func newTaskService(ic *plugin.InitContext) (any, error) {

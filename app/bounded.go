@@ -23,8 +23,9 @@ const grace = time.Second
 
 // bounded is the lifecycle of all modules: each hook has a deadline of its
 // own, panics become errors, and a hook that does not answer is abandoned. A
-// start hook's context ends when the daemon is told to stop; a stop hook's
-// does not.
+// start hook's context ends when the daemon is told to stop, a stop hook's
+// does not; both end when the hook returns, so that what a hook leaves running
+// needs a context of its own.
 type bounded struct {
 	fx.Lifecycle
 	life        context.Context

@@ -148,6 +148,25 @@ func TestADaemonPluginCannotHaveAComponentOfTheEngine(t *testing.T) {
 	assert.Contains(t, logs.All()[0].ContextMap()["error"], want)
 }
 
+func TestADaemonPluginCannotReachTheEngineByWayOfAChain(t *testing.T) {
+	target := app.Target{
+		Modules: []fx.Option{fx.Module("engine", fx.Provide(func(fx.Lifecycle) *component { return &component{} }))},
+		Plugins: []*plugins.Provided{
+			plugins.Provide("other", neverConstruct[*component](t)),
+			plugins.Provide("meddler", func(plugins.ContainerPlugin) (*meddler, error) { return nil, nil }),
+			plugin("innocent", nil, nil),
+		},
+		Root: func(*component) {},
+	}
+	c := config.Default()
+	_, err := app.Check(target, &c)
+	assert.ErrorContains(t, err, `plugin "meddler" (`)
+	assert.ErrorContains(t, err, "missing type: *app_test.component")
+	assert.NotContains(t, err.Error(), "innocent")
+	log, _ := observedLog()
+	assert.Equal(t, 1, app.Run(context.Background(), target, &c, app.WithLogger(log)))
+}
+
 func TestRunNamesThePluginWhoseDependencyIsMissing(t *testing.T) {
 	target := app.Target{
 		Plugins: []*plugins.Provided{plugins.Provide("needy", neverConstruct[*missing](t))},

@@ -199,6 +199,11 @@ func TestAStatusThatWasAskedForSurvivesAFailingStop(t *testing.T) {
 		ends(7, allStarted+allStopped, "(*component).Stop: refused")
 }
 
+func TestAModuleMayAskForTheEndWhileTheDaemonStarts(t *testing.T) {
+	t.Parallel()
+	launch(t, "shutdown while starting").ends(7, allStarted+allStopped)
+}
+
 func TestThePidFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "run", "pid")

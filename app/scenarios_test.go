@@ -198,6 +198,12 @@ var scenarios = map[string]func() int{
 		}))
 		return run(t)
 	},
+	"shutdown while starting": func() int {
+		var s fx.Shutdowner
+		t := target(func(context.Context) error { return s.Shutdown(fx.ExitCode(7)) }, nil, nil, nil)
+		t.Modules = append(t.Modules, fx.Populate(&s))
+		return run(t)
+	},
 	"pid file": func() int {
 		return run(withoutPlugins(target(nil, nil, nil, nil)), func(c *config.Config) { c.Pidfile = os.Getenv("PIDFILE") })
 	},

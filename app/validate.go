@@ -7,6 +7,7 @@ import (
 	"log"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.uber.org/dig"
@@ -56,19 +57,22 @@ func (t Target) explain(env environment, err error) error {
 }
 
 // checkDaemonPlugins reports a daemon plugin that needs something of the
-// engine: its hooks are called before the engine starts, so that what it got
-// would be started too early, in silence.
+// engine, itself or by way of a plugin of another kind: its hooks are called
+// before the engine starts, so that what it got would have to start too early.
 func (t Target) checkDaemonPlugins(env environment) error {
 	daemons := t.daemonPlugins()
-	early := func(list ...*plugins.Provided) error {
+	early := func(list []*plugins.Provided) error {
 		return fx.ValidateApp(silent, env.base(list), fx.Invoke(func(daemonhooks.Started) {}))
 	}
-	if len(daemons) == 0 || early(daemons...) == nil {
+	if len(daemons) == 0 || early(t.Plugins) == nil {
 		return nil
 	}
 	var blamed []error
 	for _, p := range daemons {
-		if err := early(p); err != nil {
+		others := slices.DeleteFunc(slices.Clone(t.Plugins), func(o *plugins.Provided) bool {
+			return o != p && slices.Contains(daemons, o)
+		})
+		if err := early(others); err != nil {
 			blamed = append(blamed, fmt.Errorf("plugin %q (%s) is called before the engine starts and cannot have what the engine provides: %w",
 				p.Name, p.Origin, readable(err, p.Name)))
 		}

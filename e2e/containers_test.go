@@ -41,7 +41,7 @@ func TestConfigurationReachesTheProcess(t *testing.T) {
 		{"working directory is made", "echo $PWD", "/some/dir\n", config(func(c *container.Config) { c.WorkingDir = "/some/dir" })},
 		{"user by name", "id", "uid=1000 gid=1000 groups=[1000 2000]\n", config(func(c *container.Config) { c.User = "app" })},
 		{"user by number", "id", "uid=7 gid=8 groups=[8]\n", config(func(c *container.Config) { c.User = "7:8" })},
-		{"group-add", "id", "uid=1000 gid=1000 groups=[1000 2000 44]\n", spec(func(o *client.ContainerCreateOptions) {
+		{"group-add", "id", "uid=1000 gid=1000 groups=[44 1000 2000]\n", spec(func(o *client.ContainerCreateOptions) {
 			o.Config.User, o.HostConfig.GroupAdd = "app", []string{"44"}
 		})},
 		{"hostname", "hostname; cat /etc/hostname", "box1\nbox1\n", config(func(c *container.Config) { c.Hostname = "box1" })},

@@ -223,7 +223,7 @@ func TestFailedStartsAreUndone(t *testing.T) {
 			defer d.remove()
 			err = d.start()
 			require.Error(t, err)
-			assert.ErrorContains(t, err, tc.want)
+			assert.Contains(t, strings.ReplaceAll(d.log.String(), `\"`, `"`), tc.want)
 			assert.Equal(t, 1, d.cmd.ProcessState.ExitCode())
 			b, _ := os.ReadFile(record)
 			assert.True(t, strings.HasSuffix(string(b), tc.record), "%s", b)

@@ -86,10 +86,14 @@ func interpret(parser *syntax.Parser, name string, script interface{ Read([]byte
 		interp.ExecHandlers(func(next interp.ExecHandlerFunc) interp.ExecHandlerFunc {
 			return func(ctx context.Context, args []string) error {
 				io := interp.HandlerCtx(ctx)
-				if a, ok := applets[args[0]]; ok {
-					return interp.ExitStatus(run(ctx, a, io, args))
+				a, ok := applets[args[0]]
+				if !ok {
+					return next(ctx, args)
 				}
-				return next(ctx, args)
+				if status := run(ctx, a, io, args); status != 0 {
+					return interp.ExitStatus(status)
+				}
+				return nil
 			}
 		}),
 	)

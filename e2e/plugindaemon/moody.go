@@ -69,8 +69,11 @@ func (m *moody) feel(hook, mood string, late func()) error {
 	return nil
 }
 
-// mood reads "PreCreate:panic" from a label; a label without a hook is for all.
-func mood(labels map[string]string, hook string) string {
+// mood reads "PreCreate:panic" from a label. The second plugin has none.
+func (m *moody) mood(labels map[string]string, hook string) string {
+	if m.name != "moody" {
+		return ""
+	}
 	for want := range strings.FieldsSeq(labels["moody"]) {
 		if h, how, ok := strings.Cut(want, ":"); ok && h == hook {
 			return how
@@ -80,7 +83,7 @@ func mood(labels map[string]string, hook string) string {
 }
 
 func (m *moody) PreCreate(_ context.Context, c *types.ContainerCreateConfig) error {
-	how := mood(c.Labels, "PreCreate")
+	how := m.mood(c.Labels, "PreCreate")
 	c.Env = append(c.Env, "SEEN_BY_"+strings.ToUpper(m.name)+"=1")
 	switch how {
 	case "nil":
@@ -93,7 +96,7 @@ func (m *moody) PreCreate(_ context.Context, c *types.ContainerCreateConfig) err
 
 func (m *moody) PreStart(_ context.Context, v interface{}) ([]int, [][]string, error) {
 	c := v.(*types.Container)
-	how := mood(c.Config.Labels, "PreStart")
+	how := m.mood(c.Config.Labels, "PreStart")
 	c.Config.Env = append(c.Config.Env, "STARTED_BY_"+strings.ToUpper(m.name)+"=1")
 	c.Annotations["moody"] = m.name
 	switch how {
@@ -110,7 +113,7 @@ func (m *moody) PreStart(_ context.Context, v interface{}) ([]int, [][]string, e
 }
 
 func (m *moody) PreUpdate(ctx context.Context, body io.ReadCloser) (io.ReadCloser, error) {
-	how := nameMood(plugins.RequestFrom(ctx).Name, "preupdate")
+	how := m.nameMood(plugins.RequestFrom(ctx).Name, "preupdate")
 	switch how {
 	case "nil":
 		return nil, nil
@@ -129,13 +132,13 @@ func (m *moody) PostUpdate(ctx context.Context, rootfs string, env []string) err
 	if err := os.WriteFile(rootfs+"/tmp/updated", []byte(strings.Join(env, "\n")), 0o644); err != nil {
 		return err
 	}
-	return m.feel("PostUpdate", nameMood(plugins.RequestFrom(ctx).Name, "postupdate"), func() {})
+	return m.feel("PostUpdate", m.nameMood(plugins.RequestFrom(ctx).Name, "postupdate"), func() {})
 }
 
-// nameMood reads a mood from a name such as "preupdate-panic-1".
-func nameMood(name, hook string) string {
+// nameMood reads a mood from a name such as "preupdate-panic".
+func (m *moody) nameMood(name, hook string) string {
 	parts := strings.Split(name, "-")
-	if len(parts) > 1 && parts[0] == hook {
+	if m.name == "moody" && len(parts) > 1 && parts[0] == hook {
 		return parts[1]
 	}
 	return ""
@@ -171,14 +174,14 @@ func (m *moody) PostPull(_ context.Context, snapshotter string, image containerd
 		return fmt.Errorf("the image outlives the request: %w", err)
 	}
 	how := ""
-	if _, after, ok := strings.Cut(image.Name(), "moody-"); ok {
+	if _, after, ok := strings.Cut(image.Name(), "moody-"); ok && m.name == "moody" {
 		how, _, _ = strings.Cut(after, ":")
 	}
 	return m.feel("PostPull", how, func() {})
 }
 
 func (m *moody) PreVolumeCreate(_ context.Context, v *types.VolumeCreateConfig) error {
-	how := mood(v.Labels, "PreVolumeCreate")
+	how := m.mood(v.Labels, "PreVolumeCreate")
 	if v.Labels == nil {
 		v.Labels = map[string]string{}
 	}

@@ -13,9 +13,8 @@ import (
 // statusOf returns the status for an error: that of its class, as dockerd has
 // them.
 func statusOf(err error) int {
-	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &tooLarge):
+	case isTooLarge(err):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errSlowBody):
 		return http.StatusRequestTimeout
@@ -34,7 +33,7 @@ func writeError(w http.ResponseWriter, err error) {
 		w.WriteHeader(status)
 		return
 	}
-	_ = writeJSON(w, status, common.ErrorResponse{Message: err.Error()}) // the client has gone
+	_ = writeJSON(w, status, common.ErrorResponse{Message: err.Error()})
 }
 
 func badRequest(format string, args ...any) error {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -46,7 +47,8 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 	if err != nil {
 		info.Warnings = append(info.Warnings, "WARNING: "+err.Error())
 	}
-	info.ContainerdCommit.ID, info.RuncCommit.ID = engine.ContainerdRevision, engine.RuncCommit
+	info.ContainerdCommit.ID = cmp.Or(engine.ContainerdRevision, engine.Containerd)
+	info.RuncCommit.ID = cmp.Or(engine.RuncCommit, engine.Runc)
 	if engine.Seccomp {
 		info.SecurityOptions = append(info.SecurityOptions, "name=seccomp,profile=builtin")
 	} else if err == nil {

@@ -72,7 +72,7 @@ func TestImagesHaveTheFieldsOfTheirVersion(t *testing.T) {
 
 func TestInfoHasTheFieldsOfItsVersion(t *testing.T) {
 	info := startDaemon(t).get("/info")
-	assert.Equal(t, map[string]any{"ID": "", "Expected": ""}, info["RuncCommit"])
+	assert.Equal(t, map[string]any{"ID": "1.5.2", "Expected": "1.5.2"}, info["RuncCommit"])
 	assert.Equal(t, false, info["BridgeNfIp6tables"])
 	assert.EqualValues(t, 6, info["Containers"])
 	assert.NotEmpty(t, info["ID"])

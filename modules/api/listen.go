@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -159,10 +160,12 @@ func probe(path string) error {
 		return fmt.Errorf("%s is there and is not a socket: remove it or choose another --host", path)
 	}
 	conn, err := net.DialTimeout("unix", path, time.Second)
-	if err != nil {
+	if errors.Is(err, syscall.ECONNREFUSED) {
 		return nil // left behind
 	}
-	_ = conn.Close()
+	if err == nil { // or it is too busy to answer
+		_ = conn.Close()
+	}
 	return fmt.Errorf("another daemon is listening on %s: stop it or choose another --host", path)
 }
 

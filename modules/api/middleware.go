@@ -94,6 +94,9 @@ func (d *dispatcher) logRequest(w *response, r *http.Request, err error, took ti
 	if err != nil && statusOf(err) == http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = zap.ErrorLevel
 	}
+	if w.status == 0 {
+		w.status = http.StatusOK // net/http's, when a handler says nothing
+	}
 	if e := d.log.Check(level, "request"); e != nil {
 		e.Write(zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", w.status),
 			zap.String("user", remoteUser(r)), zap.Duration("duration", took), zap.Error(err))

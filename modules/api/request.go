@@ -57,14 +57,14 @@ func decodeJSON(body io.Reader, v any) error {
 		if _, err = d.Token(); err == io.EOF {
 			return nil
 		}
-		if tooLarge(err) == nil {
+		if !isTooLarge(err) {
 			return badRequest("unexpected content after JSON")
 		}
 	}
 	var wrongType *json.UnmarshalTypeError
 	switch {
-	case tooLarge(err) != nil:
-		return tooLarge(err)
+	case isTooLarge(err):
+		return errLargeBody
 	case errors.Is(err, io.EOF):
 		return nil // chunked, and empty
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -75,14 +75,15 @@ func decodeJSON(body io.Reader, v any) error {
 	return badRequest("invalid JSON: %v", err)
 }
 
-var errSlowBody = errors.New("the request's body did not come in time")
+// What is wrong with a body other than its JSON.
+var (
+	errSlowBody  = errors.New("the request's body did not come in time")
+	errLargeBody = fmt.Errorf("the request's body is larger than %d MiB", maxBody>>20)
+)
 
-func tooLarge(err error) error {
+func isTooLarge(err error) bool {
 	var limit *http.MaxBytesError
-	if errors.As(err, &limit) {
-		return fmt.Errorf("request body larger than %d MiB: %w", limit.Limit>>20, err)
-	}
-	return nil
+	return errors.Is(err, errLargeBody) || errors.As(err, &limit)
 }
 
 // params reads the query parameters of a request. The first bad value makes

@@ -10,7 +10,8 @@ import (
 // not a stream.
 const writeTimeout = time.Minute
 
-// writeJSON answers with a value. Its error means that the client has gone.
+// writeJSON answers with a value. It returns nil, for handlers to return: a
+// client that has gone cannot be told.
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(writeTimeout))
 	w.Header().Set("Content-Type", "application/json")

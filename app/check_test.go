@@ -83,7 +83,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			want:   []string{"missing type: *app_test.missing"},
 		},
 		"a cycle": {
-			target: app.Target{Plugins: []*plugins.Provided{fine, plugins.Provide("loop", neverConstruct[plugins.ContainerPlugin](t))}},
+			target: app.Target{Plugins: []*plugins.Provided{fine, plugin("innocent", nil, nil), plugins.Provide("loop", neverConstruct[plugins.ContainerPlugin](t))}},
 			want:   []string{`plugin "loop"`, "dependency cycle: plugin loop needs registry.provideContainers needs plugin loop"},
 		},
 		"two plugins of one name": {
@@ -121,6 +121,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			for _, want := range test.want {
 				assert.ErrorContains(t, err, want)
 			}
+			assert.NotContains(t, err.Error(), "innocent")
 		})
 	}
 }

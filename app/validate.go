@@ -67,12 +67,17 @@ func (t Target) checkDaemonPlugins(env environment) error {
 	if len(daemons) == 0 || early(t.Plugins) == nil {
 		return nil
 	}
+	with := func(daemon *plugins.Provided) []*plugins.Provided {
+		return slices.DeleteFunc(slices.Clone(t.Plugins), func(p *plugins.Provided) bool {
+			return p != daemon && slices.Contains(daemons, p)
+		})
+	}
+	if early(with(nil)) != nil {
+		return nil // for another reason, which assembling the daemon will tell
+	}
 	var blamed []error
 	for _, p := range daemons {
-		others := slices.DeleteFunc(slices.Clone(t.Plugins), func(o *plugins.Provided) bool {
-			return o != p && slices.Contains(daemons, o)
-		})
-		if err := early(others); err != nil {
+		if err := early(with(p)); err != nil {
 			blamed = append(blamed, fmt.Errorf("plugin %q (%s) is called before the engine starts and cannot have what the engine provides: %w",
 				p.Name, p.Origin, readable(err, p.Name)))
 		}

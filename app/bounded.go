@@ -78,6 +78,8 @@ func (b *bounded) call(
 		err = fmt.Errorf("%s: %w", name, err)
 	}
 	b.timeline.Record(entry)
+	b.log.Debug("hook ended", zap.String("phase", string(phase)), zap.String("hook", entry.Name),
+		zap.Duration("duration", entry.Took), zap.Error(err))
 	return err
 }
 

@@ -11,8 +11,8 @@ import (
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
-// recorder puts constructors on the timeline (hooks are put there by bounded,
-// which knows their names) and fx's events into the log, at debug level.
+// recorder puts constructors on the timeline and fx's events into the log, at
+// debug level. Hooks are left to bounded, which knows their names.
 type recorder struct {
 	timeline *lifecycle.Timeline
 	zap      fxevent.ZapLogger
@@ -37,6 +37,10 @@ func (r *recorder) option() fx.Option {
 
 // LogEvent records the event.
 func (r *recorder) LogEvent(event fxevent.Event) {
+	switch event.(type) {
+	case *fxevent.OnStartExecuting, *fxevent.OnStartExecuted, *fxevent.OnStopExecuting, *fxevent.OnStopExecuted:
+		return // fx knows the names of app's wrappers only
+	}
 	if r.zap.Logger.Core().Enabled(zap.DebugLevel) { // making the fields costs more than the rest
 		r.zap.LogEvent(event)
 	}

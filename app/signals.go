@@ -69,8 +69,8 @@ func handle(s syscall.Signal, asked bool, cancel context.CancelCauseFunc, log *z
 		_ = log.Sync()
 		os.Exit(why.status())
 	}
-	log.Info("stopping; a second signal exits at once", zap.Stringer("signal", s))
 	cancel(why)
+	log.Info("stopping; a second signal exits at once", zap.Stringer("signal", s))
 	return true
 }
 

@@ -19,6 +19,7 @@ import (
 // binaries are the absolute paths of the programs that containers run with.
 type binaries struct {
 	runc string
+	ours bool   // runc is the one that this binary carries
 	shim string // this binary under the shim's name
 	self string // this binary
 }
@@ -47,6 +48,7 @@ func installBinaries(dir string) (binaries, error) {
 		b.runc, err = findRunc()
 		return b, err
 	}
+	b.ours = true
 	b.runc = filepath.Join(dir, strings.TrimSpace(assets.RuncDigest)[:16], "runc")
 	return b, unpack(assets.Runc, b.runc)
 }

@@ -75,15 +75,17 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 }
 
 // checkOverlay tells early, and in plain words, that overlayfs cannot work;
-// containerd's snapshotter would start and every container fail.
+// containerd's snapshotter would start and every container fail. That it works
+// is remembered: trying, with a mount, takes longer than the rest of a start.
 func (e *Engine) checkOverlay(root string) error {
-	if e.config.Snapshotter != DefaultSnapshotter {
+	works := filepath.Join(root, "overlayfs-works")
+	if _, err := os.Stat(works); err == nil || e.config.Snapshotter != DefaultSnapshotter {
 		return nil
 	}
 	if err := overlayutils.Supported(root); err != nil {
 		return noSnapshotter(e.config.Snapshotter, err)
 	}
-	return nil
+	return os.WriteFile(works, nil, 0o600)
 }
 
 func noSnapshotter(name string, err error) error {

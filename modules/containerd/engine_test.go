@@ -18,6 +18,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
@@ -110,6 +111,8 @@ func parentOf(t *testing.T, pid uint32) string {
 
 func TestEngineStartsTwiceInAProcess(t *testing.T) {
 	c := containerdtest.Config(t)
+	// containerd's broadcaster of events cannot be ended.
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/docker/go-events.(*Broadcaster).run"))
 	for range 2 {
 		e := containerd.New(c, containerdtest.Log(t))
 		start := time.Now()

@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"time"
 
+	"github.com/containerd/containerd/v2/pkg/atomicfile"
 	"github.com/containerd/containerd/v2/version"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"go.uber.org/zap"
@@ -53,15 +56,15 @@ func (r runcResult) seccomp() bool {
 	return r.Linux != nil && r.Linux.Seccomp != nil && r.Linux.Seccomp.Enabled != nil && *r.Linux.Seccomp.Enabled
 }
 
-// inspectRunc asks runc what it can do, beside the start, which does not
-// depend on it.
+// inspectRunc learns what runc can do, beside the start, which does not depend
+// on it.
 func (e *Engine) inspectRunc(ctx context.Context) {
 	var result runcResult
 	done := make(chan struct{})
 	e.features = func() runcResult { <-done; return result }
 	e.running.Go(func() {
 		defer close(done)
-		result = runcFeatures(ctx, e.binaries.runc)
+		result = rememberedFeatures(ctx, e.binaries)
 		switch {
 		case ctx.Err() != nil: // stopped
 		case result.err != nil:
@@ -72,7 +75,33 @@ func (e *Engine) inspectRunc(ctx context.Context) {
 	})
 }
 
-func runcFeatures(ctx context.Context, runc string) (r runcResult) {
+// rememberedFeatures asks our own runc once and keeps the answer beside it;
+// one from PATH may change.
+func rememberedFeatures(ctx context.Context, b binaries) runcResult {
+	if !b.ours {
+		_, r := runcFeatures(ctx, b.runc)
+		return r
+	}
+	answer := filepath.Join(filepath.Dir(b.runc), "features.json")
+	if text, err := os.ReadFile(answer); err == nil {
+		var r runcResult
+		if json.Unmarshal(text, &r.Features) == nil {
+			return r
+		}
+	}
+	text, r := runcFeatures(ctx, b.runc)
+	if r.err != nil {
+		return r
+	}
+	if f, err := atomicfile.New(answer, 0o600); err == nil {
+		_, _ = f.Write(text)
+		_ = f.Close() // what could not be kept is asked again
+	}
+	return r
+}
+
+// runcFeatures asks a runc.
+func runcFeatures(ctx context.Context, runc string) (text []byte, r runcResult) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	var complaint bytes.Buffer
@@ -86,5 +115,5 @@ func runcFeatures(ctx context.Context, runc string) (r runcResult) {
 	if err != nil {
 		r.err = fmt.Errorf("%s features: %w %s", runc, err, bytes.TrimSpace(complaint.Bytes()))
 	}
-	return r
+	return text, r
 }

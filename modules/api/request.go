@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pouchfx/pouchfx/modules/filters"
+	"github.com/pouchfx/pouchfx/modules/jsonbody"
 )
 
 // maxBody bounds the bodies that are decoded: all but image archives.
@@ -28,8 +28,16 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := checkJSON(r); err != nil {
 		return err
 	}
-	body := http.MaxBytesReader(w, r.Body, maxBody)
-	return decodeJSON(body, v)
+	err := jsonbody.Decode(http.MaxBytesReader(w, r.Body, maxBody), v)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil // chunked, and empty
+	case isTooLarge(err):
+		return errLargeBody
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlowBody
+	}
+	return err
 }
 
 // checkJSON refuses a body that does not say it is JSON: a form on a web page
@@ -47,32 +55,6 @@ func checkJSON(r *http.Request) error {
 		return badRequest("unsupported Content-Type header (%s): must be 'application/json'", header)
 	}
 	return nil
-}
-
-// decodeJSON reads one JSON value and the end of the text.
-func decodeJSON(body io.Reader, v any) error {
-	d := json.NewDecoder(body)
-	err := d.Decode(v)
-	if err == nil {
-		if _, err = d.Token(); err == io.EOF {
-			return nil
-		}
-		if !isTooLarge(err) {
-			return badRequest("unexpected content after JSON")
-		}
-	}
-	var wrongType *json.UnmarshalTypeError
-	switch {
-	case isTooLarge(err):
-		return errLargeBody
-	case errors.Is(err, io.EOF):
-		return nil // chunked, and empty
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSlowBody
-	case errors.As(err, &wrongType):
-		return badRequest("invalid JSON: %s: cannot use %s as %s", fieldOf(v, wrongType), wrongType.Value, kindOf(wrongType.Type))
-	}
-	return badRequest("invalid JSON: %v", err)
 }
 
 // What is wrong with a body other than its JSON.

@@ -39,12 +39,12 @@ func TestCreateDecodesAsDockerDoes(t *testing.T) {
 		`{"Image":"busybox"}x`:           {400, "unexpected content after JSON"},
 		`[]`:                             {400, "invalid JSON: the body: cannot use array as object"},
 		`{"Image":5}`:                    {400, "invalid JSON: Image: cannot use number as string"},
-		`{"Cmd":"ls"}`:                   {400, "invalid JSON: Cmd: cannot use string as list"},
+		`{"Cmd":"ls"}`:                   {400, "invalid JSON: Cmd: cannot use string as array"},
 		`{"HostConfig":{"Memory":"1g"}}`: {400, "invalid JSON: HostConfig.Memory: cannot use string as number (int64)"},
 		`{"HostConfig":{"LogConfig":{"Config":{"a":1}}}}`: {400, "invalid JSON: HostConfig.LogConfig.Config: cannot use number as string"},
 		`{"HostConfig":{"Dns":[5]}}`:                      {400, "invalid JSON: HostConfig.Dns: cannot use number as string"},
 		`{"HostConfig":{"Dns":["nope"]}}`:                 {400, "nope"},
-		`{"Healthcheck":{"Test":true}}`:                   {400, "invalid JSON: Healthcheck.Test: cannot use bool as list"},
+		`{"Healthcheck":{"Test":true}}`:                   {400, "invalid JSON: Healthcheck.Test: cannot use bool as array"},
 		`{"SpecificID":{}}`:                               {400, "invalid JSON: SpecificID: cannot use object as string"},
 	} {
 		d.containers.created = nil

@@ -1,4 +1,4 @@
-package api
+package jsonbody
 
 import (
 	"encoding"
@@ -64,7 +64,7 @@ func kindOf(t reflect.Type) string {
 	}
 	switch kind := t.Kind(); kind {
 	case reflect.Slice, reflect.Array:
-		return "list"
+		return "array"
 	case reflect.Map, reflect.Struct:
 		return "object"
 	case reflect.String, reflect.Bool:

@@ -8,7 +8,6 @@ DEMO := cmd/demo-daemon/demo
 
 # The race detector needs cgo; the binaries are static.
 STATIC := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
-UNIT    = $(shell $(GO) list ./... | grep -v '/e2e$$')
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
@@ -39,7 +38,7 @@ lint: ## gofmt, go vet and staticcheck
 	$(LINT) ./...
 
 unit: ## unit tests with the race detector
-	$(GO) test -race -timeout 10m $(UNIT)
+	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/e2e$$')
 
 e2e: assets ## tests with real containers (as root, else they are skipped)
 	$(GO) test -race -timeout 25m ./e2e

@@ -25,10 +25,7 @@ plugins of each kind are called.`,
 				return err
 			}
 			report, err := app.Check(t, c)
-			if report != nil {
-				err = errors.Join(report.Write(cmd.OutOrStdout()), err)
-			}
-			if err == nil {
+			if err = errors.Join(report.Write(cmd.OutOrStdout()), err); err == nil {
 				fmt.Fprintln(cmd.OutOrStdout(), "all is well")
 			}
 			return err

@@ -55,8 +55,10 @@ func (s *settings) plugins(cmd *cobra.Command) ([]registry.Info, error) {
 		return nil, err
 	}
 	report, err := app.Check(t, c)
-	if report == nil {
-		return nil, err
+	for i := range report.Plugins {
+		if p := &report.Plugins[i]; p.Status == registry.Running {
+			p.Status = "enabled" // there is no daemon that it could run in
+		}
 	}
 	return report.Plugins, err
 }

@@ -135,3 +135,16 @@ func TestTCPHostsAreAllowedWhenAskedFor(t *testing.T) {
 	_, err = load(t, "hosts: ['tcp://[::1]:2376']\ntlsverify: true\ntlscacert: /a\ntlscert: /b\ntlskey: /c\n")
 	assert.NoError(t, err)
 }
+
+func TestTheExampleNamesEverySettingWithItsDefault(t *testing.T) {
+	c, err := Load("../../examples/config.yaml", nil, nil)
+	require.NoError(t, err)
+	want := Default()
+	for _, s := range settings {
+		assert.Contains(t, c.origin, s.key)
+		if _, list := s.field(c).(*[]string); !list {
+			assert.Equal(t, s.field(&want), s.field(c), s.key)
+		}
+	}
+	assert.Equal(t, want.Hosts, c.Hosts)
+}

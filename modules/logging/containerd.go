@@ -30,15 +30,21 @@ func Containerd(logger *zap.Logger) {
 	grpclog.SetLoggerV2(zapgrpc.NewLogger(zap.New(core, zap.IncreaseLevel(zapcore.WarnLevel)).Named("grpc")))
 }
 
-// quiet leaves out the one error that containerd logs for every container
-// that ends well.
+// harmless begins the messages that are nobody's concern: the end of a shim's
+// log, for every container that ends well; and that the file system cannot
+// seal files, which few can.
+var harmless = []string{"copy shim log", "failed check for fsverity support"}
+
+// quiet leaves out what is harmless.
 type quiet struct{ zapcore.Core }
 
 func (q quiet) With(fields []zapcore.Field) zapcore.Core { return quiet{q.Core.With(fields)} }
 
 func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if strings.HasPrefix(entry.Message, "copy shim log") {
-		return checked
+	for _, message := range harmless {
+		if strings.HasPrefix(entry.Message, message) {
+			return checked
+		}
 	}
 	return q.Core.Check(entry, checked)
 }

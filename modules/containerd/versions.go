@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/pkg/atomicfile"
@@ -36,6 +37,7 @@ func (e *Engine) Versions(ctx context.Context) (Versions, error) {
 		}
 		v.Containerd, v.ContainerdRevision = remote.Version, remote.Revision
 	}
+	v.Containerd = strings.TrimSuffix(v.Containerd, "+unknown") // as a library it does not know its commit
 	r := e.features()
 	if r.err != nil {
 		return v, r.err

@@ -137,6 +137,7 @@ func TestPullTellsItsProgressAndRunsTheHookBeforeTheNameExists(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		assert.Equal(t, 2, strings.Count(strings.Join(said, "\n"), "Already exists"), said)
+		assert.NotContains(t, strings.Join(said, "\n"), "Pulling fs layer")
 		assert.Equal(t, "Status: Image is up to date for "+ref, said[len(said)-1])
 	})
 }

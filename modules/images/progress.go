@@ -43,15 +43,16 @@ func (p *progress) say(id, status string) {
 	p.send(jsonstream.Message{ID: id, Status: status})
 }
 
-// announce names the layers of a manifest.
-func (p *progress) announce(layers []ocispec.Descriptor) {
+// announce names a layer of a manifest; here tells that it need not come.
+func (p *progress) announce(d ocispec.Descriptor, here bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, d := range layers {
-		if p.layers[d.Digest] == nil {
-			p.layers[d.Digest] = &layerProgress{}
-			p.about(d, "Pulling fs layer", nil)
-		}
+	if p.layers[d.Digest] != nil {
+		return
+	}
+	p.layers[d.Digest] = &layerProgress{}
+	if !here {
+		p.about(d, "Pulling fs layer", nil)
 	}
 }
 

@@ -119,7 +119,12 @@ func (s *Service) fetch(ctx context.Context, target ocispec.Descriptor, match pl
 	children := images.HandlerFunc(func(ctx context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 		found, err := images.Children(ctx, store, d)
 		if err == nil && images.IsManifestType(d.MediaType) {
-			p.announce(layersOf(found))
+			for _, l := range found {
+				if images.IsLayerType(l.MediaType) {
+					_, missing := store.Info(ctx, l.Digest)
+					p.announce(l, missing == nil)
+				}
+			}
 		}
 		return found, err
 	})
@@ -152,16 +157,6 @@ func (s *Service) fetch(ctx context.Context, target ocispec.Descriptor, match pl
 	}
 	_, err = unpacker.Wait()
 	return err
-}
-
-func layersOf(children []ocispec.Descriptor) []ocispec.Descriptor {
-	var layers []ocispec.Descriptor
-	for _, d := range children {
-		if images.IsLayerType(d.MediaType) {
-			layers = append(layers, d)
-		}
-	}
-	return layers
 }
 
 // tagOrDigest is how the docker CLI heads a pull.

@@ -1,0 +1,95 @@
+package containers
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/contrib/seccomp"
+	"github.com/containerd/containerd/v2/pkg/cio"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"github.com/moby/moby/api/types/container"
+	"github.com/stretchr/testify/require"
+
+	"github.com/pouchfx/pouchfx/types"
+)
+
+// BenchmarkLife compares create, start, wait and remove with the same steps of
+// a bare containerd client on the same engine, in turns, and reports the ratio
+// of the medians. Both have a seccomp profile: the runtime takes about 30 ms to
+// compile one.
+func BenchmarkLife(b *testing.B) {
+	f := newFixture(b, nil)
+	img, err := f.engine.Client().GetImage(b.Context(), "docker.io/library/box:latest")
+	require.NoError(b, err)
+	var ours, bare []time.Duration
+	for i := 0; b.Loop(); i++ {
+		begun := time.Now()
+		bareLife(b, f, img, fmt.Sprintf("bare-%d", i))
+		middle := time.Now()
+		ourLife(b, f)
+		bare, ours = append(bare, middle.Sub(begun)), append(ours, time.Since(middle))
+	}
+	b.ReportMetric(float64(median(ours).Microseconds())/1000, "ours-ms")
+	b.ReportMetric(float64(median(bare).Microseconds())/1000, "bare-ms")
+	b.ReportMetric(float64(median(ours))/float64(median(bare)), "ratio")
+}
+
+func ourLife(b testing.TB, f *fixture) {
+	ctx := b.Context()
+	c := &types.ContainerCreateConfig{HostConfig: &types.HostConfig{NetworkMode: "none"}}
+	c.Image, c.Cmd = "box", []string{"true"}
+	resp, err := f.Create(ctx, CreateOptions{Config: c})
+	require.NoError(b, err)
+	wait, err := f.Wait(ctx, resp.ID, container.WaitConditionNextExit)
+	require.NoError(b, err)
+	require.NoError(b, f.Service.Start(ctx, resp.ID))
+	<-wait
+	require.NoError(b, f.Remove(ctx, resp.ID, RemoveOptions{}))
+}
+
+func bareLife(b testing.TB, f *fixture, img client.Image, id string) {
+	ctx := b.Context()
+	name, options := f.engine.Runtime()
+	c, err := f.engine.Client().NewContainer(ctx, id, client.WithImage(img), client.WithSnapshotter(f.engine.Snapshotter()),
+		client.WithNewSnapshot(id, img), client.WithRuntime(name, options),
+		client.WithNewSpec(oci.WithImageConfig(img), oci.WithProcessArgs("true"), seccomp.WithDefaultProfile()))
+	require.NoError(b, err)
+	task, err := c.NewTask(ctx, cio.NewCreator(cio.WithStreams(nil, io.Discard, io.Discard)))
+	require.NoError(b, err)
+	wait, err := task.Wait(ctx)
+	require.NoError(b, err)
+	require.NoError(b, task.Start(ctx))
+	<-wait
+	_, err = task.Delete(ctx)
+	require.NoError(b, err)
+	require.NoError(b, c.Delete(ctx, client.WithSnapshotCleanup))
+}
+
+func median(list []time.Duration) time.Duration {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
+}
+
+// BenchmarkList lists 1000 containers that were created, and reports what the
+// 1000th create cost against the 10th: medians of ten around them.
+func BenchmarkList(b *testing.B) {
+	f := newFixture(b, nil)
+	var creates []time.Duration
+	for i := range 1005 {
+		begun := time.Now()
+		f.create(b, fmt.Sprintf("c%d", i), nil, "true")
+		creates = append(creates, time.Since(begun))
+	}
+	for b.Loop() {
+		list, err := f.List(context.Background(), ListOptions{All: true})
+		require.NoError(b, err)
+		require.Len(b, list, 1005)
+	}
+	b.ReportMetric(float64(median(creates[995:1005]))/float64(median(creates[5:15])), "1000th/10th")
+	b.ReportMetric(float64(median(creates[5:15]).Microseconds())/1000, "create-ms")
+}

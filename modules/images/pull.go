@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -73,7 +74,7 @@ func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) 
 		match = containerd.AnyUnnamed(platforms.Only(platforms.Normalize(*o.Platform)))
 	}
 	if err := s.fetch(ctx, target, match, fetcher, p); err != nil {
-		return nil, explainFetch(named, err)
+		return nil, explainFetch(named, o.Platform, err)
 	}
 	i, err := s.open(ctx, images.Image{Name: named.String(), Target: target}, match)
 	if errdefs.IsNotFound(err) {
@@ -180,8 +181,17 @@ func explainResolve(named reference.Named, auth *registry.AuthConfig, err error)
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("pull access denied for %s, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", name))
 	case errdefs.IsNotFound(err):
 		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("manifest for %s not found: manifest unknown: manifest unknown", reference.FamiliarString(named)))
+	case isUntrusted(err):
+		return fmt.Errorf("pull %s: %s is not trusted: have its certificate signed by an authority that this host trusts, or name it in insecure-registries: %w", reference.FamiliarString(named), reference.Domain(named), err)
 	}
 	return fmt.Errorf("pull %s: %w", reference.FamiliarString(named), err)
+}
+
+// isUntrusted tells a registry whose certificate nobody vouches for, or that
+// has none.
+func isUntrusted(err error) bool {
+	var bad *tls.CertificateVerificationError
+	return errors.As(err, &bad) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
 }
 
 func isRefused(err error) bool {
@@ -191,9 +201,11 @@ func isRefused(err error) bool {
 }
 
 // explainFetch says in plain words why a download failed.
-func explainFetch(named reference.Named, err error) error {
+func explainFetch(named reference.Named, p *ocispec.Platform, err error) error {
 	where := reference.Domain(named)
 	switch {
+	case strings.Contains(err.Error(), "no match for platform in manifest"):
+		return noPlatform(named, p)
 	case strings.Contains(err.Error(), "unexpected commit digest"):
 		return fmt.Errorf("pull %s: what %s sent is not what it promised, its digest does not match: %w", reference.FamiliarString(named), where, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED):

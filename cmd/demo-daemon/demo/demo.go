@@ -45,6 +45,9 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 		err = errors.Join(err, s.clean(root))
 	}()
 	if err := s.tell(ctx); err != nil {
+		if why := context.Cause(ctx); why != nil {
+			return fmt.Errorf("the demo was broken off: %w: %w", why, err)
+		}
 		return err
 	}
 	if err := s.clean(root); err != nil {

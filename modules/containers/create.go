@@ -33,6 +33,8 @@ const (
 	// labelVolume and a volume's name mark, on a create's lease, a volume
 	// that the create makes.
 	labelVolume = "pouchfx/volume/"
+	// labelSnapshotter says where the create makes its snapshot.
+	labelSnapshotter = "pouchfx/snapshotter"
 	// undoTimeout bounds the undoing of a create or a start.
 	undoTimeout = 30 * time.Second
 )
@@ -169,7 +171,7 @@ func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo 
 	if err != nil {
 		return err
 	}
-	lease, err := s.lease(ctx, c.id, made)
+	lease, err := s.lease(ctx, c, made)
 	if err != nil {
 		return err
 	}
@@ -203,14 +205,14 @@ func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo 
 
 // lease keeps what a create makes from being collected, and tells the next
 // start what to undo.
-func (s *Service) lease(ctx context.Context, id string, made []string) (leases.Lease, error) {
-	labels := map[string]string{labelOp: opCreate}
+func (s *Service) lease(ctx context.Context, c *ctr, made []string) (leases.Lease, error) {
+	labels := map[string]string{labelOp: opCreate, labelSnapshotter: c.record().Snapshotter}
 	for _, volume := range made {
 		labels[labelVolume+volume] = ""
 	}
-	l, err := s.Engine.Client().LeasesService().Create(ctx, leases.WithID(leasePrefix+id), leases.WithLabels(labels), leases.WithExpiration(24*time.Hour))
+	l, err := s.Engine.Client().LeasesService().Create(ctx, leases.WithID(leasePrefix+c.id), leases.WithLabels(labels), leases.WithExpiration(24*time.Hour))
 	if errdefs.IsAlreadyExists(err) {
-		return l, conflict("Conflict. The container id %s is already in use.", id)
+		return l, conflict("Conflict. The container id %s is already in use.", c.id)
 	}
 	return l, err
 }
@@ -218,9 +220,12 @@ func (s *Service) lease(ctx context.Context, id string, made []string) (leases.L
 // snapshot makes the container's root filesystem.
 func (s *Service) snapshot(ctx context.Context, c *ctr, img *images.Image, undo *undoList) error {
 	name := c.record().Snapshotter
-	snapshotter := s.Engine.Client().SnapshotService(name)
+	snapshotter, err := s.snapshots(name)
+	if err != nil {
+		return err
+	}
 	parent := identity.ChainID(img.Spec.RootFS.DiffIDs).String()
-	_, err := snapshotter.Prepare(ctx, c.id, parent)
+	_, err = snapshotter.Prepare(ctx, c.id, parent)
 	if errdefs.IsNotFound(err) { // not unpacked there yet
 		if err := s.Images.Unpack(ctx, img, name); err != nil {
 			return fmt.Errorf("cannot unpack image %s into snapshotter %s: %w", c.record().Image, name, err)

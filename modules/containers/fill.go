@@ -27,7 +27,7 @@ func (s *Service) fillVolumes(ctx context.Context, c *ctr) error {
 	if len(wanted) == 0 {
 		return nil
 	}
-	mounts, err := s.Engine.Client().SnapshotService(r.Snapshotter).Mounts(ctx, c.id)
+	mounts, err := s.rootMounts(ctx, c)
 	if err != nil {
 		return err
 	}

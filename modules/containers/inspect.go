@@ -111,14 +111,21 @@ func (c *ctr) execIDs() []string {
 
 // sizes returns the size of what a container wrote.
 func (s *Service) sizes(ctx context.Context, c *ctr) (int64, error) {
-	usage, err := s.Engine.Client().SnapshotService(c.record().Snapshotter).Usage(ctx, c.id)
+	snapshotter, err := s.snapshots(c.record().Snapshotter)
+	if err != nil {
+		return 0, err
+	}
+	usage, err := snapshotter.Usage(s.Engine.Context(ctx), c.id)
 	return usage.Size, err
 }
 
 // bothSizes returns the size of what a container wrote, and of all it sees.
 func (s *Service) bothSizes(ctx context.Context, c *ctr) (rw, all int64, err error) {
 	ctx = s.Engine.Context(ctx)
-	snapshotter := s.Engine.Client().SnapshotService(c.record().Snapshotter)
+	snapshotter, err := s.snapshots(c.record().Snapshotter)
+	if err != nil {
+		return 0, 0, err
+	}
 	for key := c.id; key != ""; {
 		usage, err := snapshotter.Usage(ctx, key)
 		if err != nil {

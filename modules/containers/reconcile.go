@@ -109,7 +109,7 @@ func (s *Service) undoCreates(ctx context.Context, known map[string]bool) error 
 					s.note("volume of a half-made container", id, s.Volumes.Remove(ctx, volume, true))
 				}
 			}
-			s.note("snapshot of a half-made container", id, s.removeSnapshot(ctx, id))
+			s.note("snapshot of a half-made container", id, s.removeSnapshot(ctx, l.Labels[labelSnapshotter], id))
 		}
 		s.note("lease", id, service.Delete(ctx, l, leases.SynchronousDelete))
 	}
@@ -121,10 +121,6 @@ func (s *Service) note(what, id string, err error) {
 	if err != nil && !errdefs.IsNotFound(err) && !errdefs.IsConflict(err) {
 		s.Log.Warn("cannot clean up after the last daemon", zap.String("step", what), zap.String("container", id), zap.Error(err))
 	}
-}
-
-func (s *Service) removeSnapshot(ctx context.Context, id string) error {
-	return s.Engine.Client().SnapshotService(s.Engine.Snapshotter()).Remove(ctx, id)
 }
 
 // resume brings a container's state up to date and follows it if it runs.
@@ -224,9 +220,13 @@ func (s *Service) lastExit(ctx context.Context, c *ctr, task client.Task) state 
 
 // sweep removes what belongs to no container: snapshots, tasks and files.
 func (s *Service) sweep(ctx context.Context, known map[string]bool) {
-	snapshotter := s.Engine.Client().SnapshotService(s.Engine.Snapshotter())
+	snapshotter, err := s.snapshots(s.Engine.Snapshotter())
+	if err != nil {
+		s.note("snapshots", "", err)
+		return
+	}
 	var lost []string
-	err := snapshotter.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
+	err = snapshotter.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
 		if info.Kind == snapshots.KindActive && validID.MatchString(info.Name) && !known[info.Name] {
 			lost = append(lost, info.Name)
 		}

@@ -94,7 +94,7 @@ func (s *Service) erase(ctx context.Context, c *ctr, volumes bool) error {
 			s.Log.Warn("cannot remove a part of a container", containerField(c), zap.String("step", what), zap.Error(err))
 		}
 	}
-	problem("snapshot", s.Engine.Client().SnapshotService(r.Snapshotter).Remove(ctx, c.id))
+	problem("snapshot", s.removeSnapshot(ctx, r.Snapshotter, c.id))
 	for _, m := range r.Mounts {
 		if m.Type != mount.TypeVolume {
 			continue

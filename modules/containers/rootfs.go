@@ -1,17 +1,46 @@
 package containers
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	coremount "github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/moby/sys/mountinfo"
 )
 
 // baseFS is where the engine mounts a container's root filesystem.
 func (s *Service) baseFS(id string) string { return filepath.Join(s.Bundles, id, "rootfs") }
+
+// snapshots is the snapshotter of the given name.
+func (s *Service) snapshots(name string) (snapshots.Snapshotter, error) {
+	service := s.Engine.Client().SnapshotService(name)
+	if service == nil {
+		return nil, invalid("this daemon has no snapshotter %q", name)
+	}
+	return service, nil
+}
+
+// rootMounts are what a container's root filesystem is mounted from.
+func (s *Service) rootMounts(ctx context.Context, c *ctr) ([]coremount.Mount, error) {
+	snapshotter, err := s.snapshots(c.record().Snapshotter)
+	if err != nil {
+		return nil, err
+	}
+	return snapshotter.Mounts(ctx, c.id)
+}
+
+// removeSnapshot removes a container's root filesystem.
+func (s *Service) removeSnapshot(ctx context.Context, snapshotter, id string) error {
+	service, err := s.snapshots(snapshotter)
+	if err != nil {
+		return err
+	}
+	return service.Remove(ctx, id)
+}
 
 // mountedAt finds where a snapshot is mounted already. A second mount of an
 // overlay's upper directory beside it is something the kernel does not allow.

@@ -83,7 +83,7 @@ func (s *Service) joined(ref, kind string) (string, error) {
 // withRootfs mounts the root filesystem of a container that does not run, for
 // reading, for the time of f.
 func (s *Service) withRootfs(ctx context.Context, c *ctr, f func(root string) error) error {
-	mounts, err := s.Engine.Client().SnapshotService(c.record().Snapshotter).Mounts(ctx, c.id)
+	mounts, err := s.rootMounts(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,10 @@ func (s *Service) preStart(ctx context.Context, c *ctr) (*types.Container, []spe
 	if err != nil {
 		return nil, nil, err
 	}
-	if !view.HostConfig.NetworkMode.IsHost() && !view.HostConfig.NetworkMode.IsContainer() {
+	// The network's own entry has its place among those of plugins. Alone it
+	// would have nothing to do: loopback, which is all there is without
+	// networks, is brought up by runc too; and a process costs 10 ms.
+	if len(args) > 0 && view.HostConfig.NetworkMode.IsNone() {
 		priorities = append([]int{0}, priorities...)
 		args = append([][]string{append([]string{s.Engine.Executable()}, runtimehook.Args("network")...)}, args...)
 	}

@@ -208,7 +208,7 @@ func mergeResources(r, u *types.Resources) error {
 // mounted for them where the container does not run.
 func (s *Service) postUpdate(ctx context.Context, c *ctr) error {
 	env := append([]string{}, c.record().Config.Env...)
-	mounts, err := s.Engine.Client().SnapshotService(c.record().Snapshotter).Mounts(ctx, c.id)
+	mounts, err := s.rootMounts(ctx, c)
 	if err != nil {
 		return err
 	}

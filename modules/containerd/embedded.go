@@ -25,7 +25,7 @@ const (
 func (e *Engine) startEmbedded(ctx context.Context) error {
 	root := filepath.Join(e.config.Root, "containerd")
 	state := filepath.Join(e.config.State, "containerd")
-	if err := os.MkdirAll(root, 0o711); err != nil {
+	if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}
 	if err := e.makeSocketDir(); err != nil {

@@ -25,6 +25,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
@@ -478,4 +479,21 @@ func tarOf(t *testing.T, files map[string]string) string {
 	}
 	require.NoError(t, w.Close())
 	return b.String()
+}
+
+func TestTwoPullsOfOneImageAtOnce(t *testing.T) {
+	e := containerdtest.Embedded(t)
+	s := newService(t, e, noHook)
+	ref := containerdtest.NewRegistry(t).Push(t, "test/small:1", small(t))
+	var pulls errgroup.Group
+	for range 4 {
+		pulls.Go(func() error {
+			_, err := s.Pull(t.Context(), named(t, ref), images.PullOptions{})
+			return err
+		})
+	}
+	require.NoError(t, pulls.Wait())
+	_, err := s.Remove(t.Context(), ref, false, false)
+	require.NoError(t, err)
+	requireNothing(t, e)
 }

@@ -3,9 +3,9 @@ package images
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"sort"
+	"strings"
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/content"
@@ -183,9 +183,7 @@ func (s *Service) put(ctx context.Context, record images.Image) (images.Image, e
 // reference has no "<".
 const danglingPrefix = "<none>@"
 
-func dangling(name string) bool {
-	return len(name) > len(danglingPrefix) && name[:len(danglingPrefix)] == danglingPrefix
-}
+func dangling(name string) bool { return strings.HasPrefix(name, danglingPrefix) }
 
 // keepUnnamed keeps an image that is about to lose a name, unless it has others.
 func (s *Service) keepUnnamed(ctx context.Context, old images.Image) error {
@@ -195,7 +193,7 @@ func (s *Service) keepUnnamed(ctx context.Context, old images.Image) error {
 		return err
 	}
 	_, err = store.Create(ctx, images.Image{Name: danglingPrefix + old.Target.Digest.String(), Target: old.Target})
-	if errors.Is(err, errdefs.ErrAlreadyExists) {
+	if errdefs.IsAlreadyExists(err) {
 		return nil
 	}
 	return err

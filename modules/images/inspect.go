@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/moby/moby/api/types/image"
@@ -87,8 +88,9 @@ func (s *Service) History(ctx context.Context, name string) ([]image.HistoryResp
 				return nil, err
 			}
 		}
-		items = append([]image.HistoryResponseItem{item}, items...)
+		items = append(items, item)
 	}
+	slices.Reverse(items)
 	if len(items) > 0 {
 		items[0].ID = f.ID.String()
 		items[0].Tags, _ = f.names()

@@ -25,8 +25,8 @@ type progress struct {
 
 type layerProgress struct {
 	last time.Time // of the last message about bytes
-	busy bool      // something was said beside the announcement
-	done bool
+	busy bool      // something has to be done for it
+	done bool      // it has come
 }
 
 func newProgress(send func(jsonstream.Message)) *progress {
@@ -62,20 +62,15 @@ func (p *progress) downloading(d ocispec.Descriptor, at int64) {
 	defer p.mu.Unlock()
 	l := p.layers[d.Digest]
 	if l == nil || l.done {
-		return // not a layer
+		return // not a layer, or sent once more
 	}
-	now := time.Now()
-	if at < d.Size && now.Sub(l.last) < progressInterval {
-		return
-	}
-	complete := at >= d.Size && l.busy
-	l.last, l.busy = now, true
-	if !complete {
-		p.about(d, "Downloading", &jsonstream.Progress{Current: at, Total: d.Size})
-	}
-	if at >= d.Size && !l.done {
+	l.busy = true
+	if at >= d.Size {
 		l.done = true
 		p.about(d, "Download complete", nil)
+	} else if now := time.Now(); now.Sub(l.last) >= progressInterval {
+		l.last = now
+		p.about(d, "Downloading", &jsonstream.Progress{Current: at, Total: d.Size})
 	}
 }
 

@@ -13,7 +13,6 @@ package images
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -104,7 +103,7 @@ func (s *Service) lease(ctx context.Context, op string) (_ context.Context, rele
 		if failed {
 			how = append(how, leases.SynchronousDelete)
 		}
-		if err := manager.Delete(ctx, l, how...); err != nil && !errors.Is(err, context.Canceled) {
+		if err := manager.Delete(ctx, l, how...); err != nil {
 			s.log.Warn("cannot remove a lease", zap.String("lease", l.ID), zap.Error(err))
 		}
 	}, nil

@@ -117,7 +117,9 @@ func (f *fixture) tryCreate(t testing.TB, name string, change func(*types.Contai
 func (f *fixture) run(t testing.TB, change func(*types.ContainerCreateConfig), cmd ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	id := f.create(t, "", change, cmd...)
-	defer func() { require.NoError(t, f.Remove(context.Background(), id, RemoveOptions{Force: true, Volumes: true})) }()
+	defer func() {
+		require.NoError(t, f.Remove(context.Background(), id, RemoveOptions{Force: true, Volumes: true}))
+	}()
 	exit := f.startAndWait(t, id)
 	out := f.logs(t, id, LogsOptions{Tail: -1})
 	return out.text(1), out.text(2), exit

@@ -179,30 +179,30 @@ func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
 }
 
 // ended settles a container that does not run: it had run, or was about to,
-// when the last daemon ended, or it had not. Then its policy is applied.
+// when the last daemon ended, or it had not. Then what it asks for is done:
+// AutoRemove, or its restart policy.
 func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
-	before := c.record()
-	if task != nil || before.State.Started {
-		end := s.lastExit(ctx, c, task)
-		if before.State.Started {
-			s.settle(ctx, c, end, nil)
-		}
-		s.tidy(ctx, c, task)
-		s.note("pipes", c.id, os.RemoveAll(s.execDir(c.id)))
-		if before.HostConfig.AutoRemove && before.State.Started {
-			s.owned.Go(func() { s.autoRemove(c) })
-		}
+	if c.record().State.Started {
+		s.settle(ctx, c, s.lastExit(ctx, c, task), nil)
+	}
+	s.tidy(ctx, c, task)
+	s.note("pipes", c.id, os.RemoveAll(s.execDir(c.id)))
+	r := c.record()
+	if r.State.FinishedAt.IsZero() { // never started
 		return
 	}
-	// As dockerd: always means also after the daemon's own restart, even for
-	// a container that a client had stopped.
-	policy, st := before.HostConfig.RestartPolicy, before.State
-	if st.FinishedAt.IsZero() || !policy.IsAlways() && !(policy.IsUnlessStopped() && !st.Stopped) {
+	if r.HostConfig.AutoRemove {
+		s.owned.Go(func() { s.autoRemove(c) })
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.restartLater(c, 0)
+	// As dockerd: always means also at the daemon's start, even for a
+	// container that a client had stopped.
+	policy := r.HostConfig.RestartPolicy
+	if c.pending == nil && (policy.IsAlways() || shouldRestart(policy, r.State)) {
+		s.restartLater(c, 0)
+	}
 }
 
 // lastExit finds out how a container ended that no daemon followed.

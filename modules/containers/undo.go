@@ -21,9 +21,9 @@ func (u *undoList) add(what string, f func(context.Context) error) {
 }
 
 // run takes all steps back, last first. What fails is logged: the next start
-// of the daemon tries again.
+// of the daemon tries again. It does not end with ctx.
 func (u *undoList) run(ctx context.Context, log *zap.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	for i := len(*u) - 1; i >= 0; i-- {
 		step, begun := (*u)[i], time.Now()

@@ -142,6 +142,9 @@ func TestDockerCommand(t *testing.T) {
 		c.ok("restart", "-t", "0", name)
 		c.ok("rename", name, name+"x")
 		assert.Contains(t, c.do("rm", name+"x").stderr, "container is running")
+		require.NoError(t, waitFor(time.Minute, func() bool { // a PID 1 without its handler ignores SIGTERM
+			return strings.Count(c.ok("logs", name+"x"), "line 0\n") == 2
+		}))
 		c.ok("stop", "-t", "5", name+"x")
 		assert.Contains(t, c.ok("ps", "-a", "--filter", "name="+name), "Exited (143)")
 		assert.Contains(t, c.do("volume", "rm", name+"-vol").stderr, "volume is in use")

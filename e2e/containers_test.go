@@ -138,6 +138,9 @@ func TestLifecycle(t *testing.T) {
 
 		_, err = d.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{})
 		assert.True(t, cerrdefs.IsConflict(err), "removing a running one: %v", err)
+		require.NoError(t, waitFor(time.Minute, func() bool { // a PID 1 without its handler ignores SIGTERM
+			return d.logs(t, id, client.ContainerLogsOptions{}).stdout == "started\nstarted\n"
+		}))
 		limit := 20
 		_, err = d.client.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &limit})
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package containers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -152,7 +153,7 @@ func (s *Service) image(ctx context.Context, name string, platform *ocispec.Plat
 
 func newRecord(name string, config *types.ContainerCreateConfig, img *images.Image) (*record, error) {
 	r := &record{
-		Name: name, Image: config.Image, ImageID: img.ID, Platform: img.Spec.OS, Created: time.Now().UTC(),
+		Name: name, Image: config.Image, ImageID: img.ID, Platform: cmp.Or(img.Spec.OS, "linux"), Created: time.Now().UTC(),
 		Config: config.ContainerConfig, HostConfig: *config.HostConfig, NetworkingConfig: *config.NetworkingConfig,
 		Snapshotter: config.Snapshotter,
 	}

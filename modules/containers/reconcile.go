@@ -49,6 +49,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 	}
 	s.each(ours, func(c *ctr) { s.resume(ctx, c) })
 	s.sweep(ctx, known)
+	s.killLostShims()
 	if err := s.Volumes.UnmountUnused(ctx); err != nil {
 		s.Log.Warn("cannot unmount volumes that nobody uses", zap.Error(err))
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"go.uber.org/zap"
 
-	"github.com/pouchfx/pouchfx/modules/containers/logfile"
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
 )
 
@@ -40,23 +39,20 @@ func (s *Service) connect(c *ctr, task client.Task, pipes *stdio.Pipes) *run {
 		task: task, pid: int(task.Pid()), pipes: pipes, hub: c.outlet(),
 		exited: make(chan struct{}), gone: make(chan struct{}),
 	}
-	r.pump(c, s.Log)
+	r.pump(c, s.dir(c.id), s.Log)
 	if pipes.Stdin != nil {
 		r.hub.Stdin().Open(pipes.Stdin, func() { s.closeInput(task) })
 	}
 	return r
 }
 
-func (r *run) pump(c *ctr, log *zap.Logger) {
-	var sink stdio.Log
-	if c.log != nil {
-		sink = newLogSink(c, log)
-	}
-	if r.pipes.Stderr == nil { // not a nil *fifo in an interface
-		r.hub.Pump(sink, r.pipes.Stdout, nil)
+func (r *run) pump(c *ctr, dir string, log *zap.Logger) {
+	if c.log == nil {
+		r.hub.Pump(nil, r.pipes.Stdout, r.pipes.Stderr)
 		return
 	}
-	r.hub.Pump(sink, r.pipes.Stdout, r.pipes.Stderr)
+	sink := newLogSink(c, log)
+	r.hub.Pump(sink, sink.spooled(dir, 1, r.pipes.Stdout), sink.spooled(dir, 2, r.pipes.Stderr))
 }
 
 // drain waits for the output of a run that ended and gives it to all who want
@@ -69,48 +65,6 @@ func (r *run) drain(log *zap.Logger, id string) {
 		log.Warn("cannot remove a container's pipes", zap.String("container", id), zap.Error(err))
 	}
 	r.hub.Close(flushLimit)
-}
-
-// logSink writes a run's output to the container's log.
-type logSink struct {
-	log    *logfile.Log
-	lines  [3]*logfile.Lines // by stream
-	report func(error)
-}
-
-func newLogSink(c *ctr, log *zap.Logger) *logSink {
-	attrs := logAttrs(c.record())
-	failed := false
-	return &logSink{
-		log: c.log,
-		lines: [3]*logfile.Lines{
-			1: {Stream: logfile.Stdout, Attrs: attrs}, 2: {Stream: logfile.Stderr, Attrs: attrs},
-		},
-		report: func(err error) {
-			if err != nil && !failed { // once: a full disk would fill the daemon's log too
-				log.Error("cannot write a container's log", zap.String("container", c.id), zap.Error(err))
-			}
-			failed = err != nil
-		},
-	}
-}
-
-func (l *logSink) Write(stream byte, p []byte) {
-	l.report(l.log.Append(l.lines[stream].Write(p, time.Now())...))
-}
-
-func (l *logSink) Pending() (rest [3][]byte) {
-	for stream := 1; stream <= 2; stream++ {
-		rest[stream] = l.lines[stream].Pending()
-	}
-	return rest
-}
-
-func (l *logSink) Flush() {
-	for stream := 1; stream <= 2; stream++ {
-		l.report(l.log.Append(l.lines[stream].Rest()...))
-	}
-	l.report(l.log.Close())
 }
 
 func procPath(pid int, parts ...string) string {

@@ -34,7 +34,13 @@ type Entry struct {
 	Line []byte
 	// Attrs are those of the log's options.
 	Attrs map[string]string
+	// Taken is how many bytes of stdout and stderr the log holds with this
+	// entry: where it goes on after a crash.
+	Taken Taken
 }
+
+// Taken counts the bytes of stdout and stderr.
+type Taken [2]int64
 
 // wire is an Entry as it stands in the file.
 type wire struct {
@@ -42,10 +48,11 @@ type wire struct {
 	Stream string            `json:"stream"`
 	Attrs  map[string]string `json:"attrs,omitempty"`
 	Time   time.Time         `json:"time"`
+	Taken  Taken             `json:"taken,omitzero"` // not Docker's: readers ignore it
 }
 
 func (e Entry) append(to []byte) ([]byte, error) {
-	line, err := json.Marshal(wire{Log: string(e.Line), Stream: e.Stream.String(), Attrs: e.Attrs, Time: e.Time.UTC()})
+	line, err := json.Marshal(wire{Log: string(e.Line), Stream: e.Stream.String(), Attrs: e.Attrs, Time: e.Time.UTC(), Taken: e.Taken})
 	if err != nil {
 		return to, err
 	}
@@ -57,7 +64,7 @@ func parse(line []byte) (Entry, error) {
 	if err := json.Unmarshal(line, &w); err != nil {
 		return Entry{}, fmt.Errorf("bad log entry: %w", err)
 	}
-	e := Entry{Stream: Stdout, Time: w.Time, Line: []byte(w.Log), Attrs: w.Attrs}
+	e := Entry{Stream: Stdout, Time: w.Time, Line: []byte(w.Log), Attrs: w.Attrs, Taken: w.Taken}
 	if w.Stream == "stderr" {
 		e.Stream = Stderr
 	}

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,17 @@ func (l *Log) open() error {
 	}
 	l.file, l.size = f, size
 	return nil
+}
+
+// Last returns the newest entry; false when there is none.
+func (l *Log) Last() (Entry, bool) {
+	var last Entry
+	found := false
+	_ = l.Read(context.Background(), ReadOptions{Tail: 1}, func(e Entry) error {
+		last, found = e, true
+		return nil
+	}) // a log that cannot be read has no entry
+	return last, found
 }
 
 // Close ends the log until the next Open. Readers that follow return when

@@ -29,7 +29,7 @@ type Spool struct {
 }
 
 // punchStep is how much room a spool may take beyond what is not logged yet.
-const punchStep = 1 << 20
+const punchStep = 64 << 10
 
 // OpenSpool opens the spool at path, or makes it.
 func OpenSpool(path string) (*Spool, error) {
@@ -61,18 +61,25 @@ func (s *Spool) Logged(offset int64) {
 	if s.failed || offset-s.punched < punchStep {
 		return
 	}
-	// A file system that cannot do this keeps the output twice.
+	// A file system that cannot do this has the output twice.
 	err := unix.Fallocate(int(s.file.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, s.punched, offset-s.punched)
 	s.failed = err != nil
 	s.punched = offset
 }
 
-// Through returns a reader of the pipe's output from offset on: first what the
-// file holds behind offset, then what comes. There is one at a time.
-func (s *Spool) Through(pipe io.Reader, offset int64) (io.Reader, error) {
-	if offset < 0 || offset > s.Size() {
-		return nil, fmt.Errorf("spool %s: the log goes on at %d, and the spool ends at %d", s.file.Name(), offset, s.Size())
+// Holds tells whether the file has all from offset to its end.
+func (s *Spool) Holds(offset int64) bool {
+	size := s.Size()
+	if offset < 0 || offset >= size {
+		return offset == size
 	}
+	hole, err := unix.Seek(int(s.file.Fd()), offset, unix.SEEK_HOLE)
+	return err == nil && hole == size
+}
+
+// Through returns a reader of the pipe's output from offset on, which Holds:
+// first what the file has, then what comes. There is one at a time.
+func (s *Spool) Through(pipe io.Reader, offset int64) (io.Reader, error) {
 	conn, ok := pipe.(syscall.Conn)
 	if !ok {
 		return nil, fmt.Errorf("spool %s: a %T has no descriptor", s.file.Name(), pipe)
@@ -81,20 +88,30 @@ func (s *Spool) Through(pipe io.Reader, offset int64) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &spoolReader{spool: s, pipe: raw, next: offset}, nil
+	return &spoolReader{spool: s, pipe: pipe, raw: raw, next: offset}, nil
 }
 
 // spoolReader reads one run's output.
 type spoolReader struct {
-	spool *Spool
-	pipe  syscall.RawConn
-	next  int64 // offset of what Read returns next
+	spool  *Spool
+	pipe   io.Reader
+	raw    syscall.RawConn
+	next   int64 // offset of what Read returns next
+	direct bool  // past the file, which takes no more
 }
 
 func (r *spoolReader) Read(p []byte) (int, error) {
+	if r.direct {
+		return r.pipe.Read(p)
+	}
 	s := r.spool
 	if r.next == s.Size() {
-		if err := s.fill(r.pipe, len(p)); err != nil {
+		err := s.fill(r.raw, len(p))
+		if errors.Is(err, errNoRoom) {
+			r.direct = true // the process must not stand still for our disk
+			return r.pipe.Read(p)
+		}
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -102,6 +119,9 @@ func (r *spoolReader) Read(p []byte) (int, error) {
 	r.next += int64(n)
 	return n, err
 }
+
+// errNoRoom is the error of a file that cannot take what the pipe has.
+var errNoRoom = errors.New("cannot write")
 
 // fill moves at most n bytes from the pipe to the end of the file. It waits
 // for the first; io.EOF is the end of the output.
@@ -121,7 +141,7 @@ func (s *Spool) fill(pipe syscall.RawConn, n int) error {
 	case err != nil:
 		return err
 	case failure != nil:
-		return fmt.Errorf("spool %s: %w", s.file.Name(), failure)
+		return fmt.Errorf("spool %s: %w: %w", s.file.Name(), errNoRoom, failure)
 	case moved == 0:
 		return io.EOF
 	}

@@ -81,7 +81,7 @@ func (s *storm) blow(ctx context.Context, d *daemon, worker int) {
 func TestKilledDaemonKeepsItsPromises(t *testing.T) {
 	d := ownDaemon(t, built.daemon, embedded)
 	d.load(t, "box")
-	ticker := d.create(t, "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done")
+	ticker := d.create(t, "i=0; while :; do echo $i; i=$((i+1)); sleep 0.002; done")
 	d.startContainer(t, ticker)
 	pid := d.inspect(t, ticker).State.Pid
 	require.NoError(t, waitFor(10*time.Second, func() bool { return d.logs(t, ticker, client.ContainerLogsOptions{}).stdout != "" }))

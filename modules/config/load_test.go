@@ -99,7 +99,7 @@ func TestMistakesInTheFileAreNamedWithLineAndKey(t *testing.T) {
 		"root directory":        {"exec-root: /\n", `:1: exec-root: "/": must not be the root directory`},
 		"same roots":            {"exec-root: /var/lib/pouchfx/\n", "is the data-root too"},
 		"no hosts":              {"hosts: []\n", ":1: hosts: the API needs at least one address"},
-		"host without scheme":   {"\nhosts: [localhost]\n", `:2: hosts: "localhost": use unix:///path or tcp://address:port`},
+		"host without scheme":   {"\nhosts: [localhost]\n", `:2: hosts: "localhost": use unix:///path, tcp://address:port`},
 		"open tcp host":         {"hosts: [tcp://127.0.0.1:2375]\n", "insist with insecure-tcp"},
 		"tcp without port":      {"hosts: [tcp://127.0.0.1]\n", "write tcp://address:port"},
 		"half of tls":           {"tlscert: /c\n", "tlscert and tlskey belong together"},

@@ -17,7 +17,7 @@ type setting struct {
 }
 
 var settings = []setting{
-	{"hosts", "host", "H", func(c *Config) any { return &c.Hosts }, "address to listen on, unix:///path or tcp://host:port; may be repeated"},
+	{"hosts", "host", "H", func(c *Config) any { return &c.Hosts }, "address to listen on, unix:///path, tcp://host:port or fd:// (systemd); may be repeated"},
 	{"data-root", "", "", func(c *Config) any { return &c.DataRoot }, "directory of images, containers and volumes"},
 	{"exec-root", "", "", func(c *Config) any { return &c.ExecRoot }, "directory of the state of running containers"},
 	{"containerd", "", "", func(c *Config) any { return &c.Containerd }, "socket of an external containerd; without it the embedded one runs"},

@@ -83,8 +83,9 @@ func (c *Config) checkHost(host string) error {
 		if !c.TLSVerify && !c.InsecureTCP {
 			return fmt.Errorf("%q: whoever reaches this port becomes root here: demand client certificates with tlsverify, or insist with insecure-tcp", host)
 		}
+	case host == "fd://": // the sockets that systemd passes
 	default:
-		return fmt.Errorf("%q: use unix:///path or tcp://address:port", host)
+		return fmt.Errorf("%q: use unix:///path, tcp://address:port, or fd:// for systemd's sockets", host)
 	}
 	return nil
 }

@@ -96,6 +96,10 @@ func (s *Service) List(ctx context.Context, o ListOptions) ([]image.Summary, err
 			return nil, err
 		}
 		tags, digests := f.names()
+		if patterns := o.Filters.Get("reference"); len(patterns) > 0 {
+			other := func(name string) bool { return !matches(patterns, name) }
+			tags, digests = slices.DeleteFunc(tags, other), slices.DeleteFunc(digests, other)
+		}
 		list = append(list, image.Summary{
 			ID:          f.ID.String(),
 			RepoTags:    tags,
@@ -160,19 +164,17 @@ func (s *Service) filter(ctx context.Context, f filters.Args) (func(*family) boo
 			(before.IsZero() || at.Before(before)) &&
 			(since.IsZero() || at.After(since)) &&
 			f.Labels(i.Config.Labels) &&
-			(!f.Has("reference") || matchesAny(f.Get("reference"), append(tags, digests...)))
+			(!f.Has("reference") || slices.ContainsFunc(append(tags, digests...), func(name string) bool { return matches(f.Get("reference"), name) }))
 	}, nil
 }
 
-// matchesAny tells whether a pattern matches a name with or without its tag.
-func matchesAny(patterns, names []string) bool {
-	return slices.ContainsFunc(names, func(name string) bool {
-		named, err := reference.ParseNormalizedNamed(name)
-		return err == nil && slices.ContainsFunc(patterns, func(p string) bool {
-			whole, _ := path.Match(p, name)
-			short, _ := path.Match(p, reference.FamiliarName(named))
-			return whole || short
-		})
+// matches tells whether a pattern matches a name with or without its tag.
+func matches(patterns []string, name string) bool {
+	named, err := reference.ParseNormalizedNamed(name)
+	return err == nil && slices.ContainsFunc(patterns, func(p string) bool {
+		whole, _ := path.Match(p, name)
+		short, _ := path.Match(p, reference.FamiliarName(named))
+		return whole || short
 	})
 }
 

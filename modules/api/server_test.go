@@ -235,8 +235,13 @@ func TestStopEndsStreamsAtOnceAndWaitsForTheRest(t *testing.T) {
 	assert.Error(t, err, "the attached client is told")
 	_, err = events.in.ReadString('x')
 	assert.Error(t, err, "the events end")
-	_, err = net.Dial("unix", d.socket)
-	assert.Error(t, err, "no new client")
+	assert.Eventually(t, func() bool {
+		conn, err := net.Dial("unix", d.socket)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	}, 10*time.Second, time.Millisecond, "no new client")
 	close(finish)
 	res, _ := slow.response("GET")
 	assert.Equal(t, 200, res.StatusCode, "what was in progress is finished")

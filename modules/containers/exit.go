@@ -117,7 +117,11 @@ func (s *Service) settle(ctx context.Context, c *ctr, end state, r *run) {
 // tidy removes what is left of a run: its task and its volumes' mounts.
 func (s *Service) tidy(ctx context.Context, c *ctr, task client.Task) {
 	if task != nil {
-		if _, err := task.Delete(ctx, client.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
+		_, err := task.Delete(ctx)
+		if errdefs.IsFailedPrecondition(err) { // it was made, but never started
+			_, err = task.Delete(ctx, client.WithProcessKill)
+		}
+		if err != nil && !errdefs.IsNotFound(err) {
 			s.Log.Error("cannot delete the task of a container that ended", containerField(c), zap.Error(err))
 		}
 	}

@@ -316,7 +316,7 @@ func (s *Service) makeVolumes(ctx context.Context, c *ctr, made []string, undo *
 		if m.Anonymous {
 			labels[labelAnonymous] = ""
 		}
-		v, err := s.Volumes.Create(ctx, &types.VolumeCreateConfig{Name: m.Name, Driver: m.Driver, DriverOpts: m.DriverOptions, Labels: labels})
+		v, err := s.Volumes.CreateFor(ctx, &types.VolumeCreateConfig{Name: m.Name, Driver: m.Driver, DriverOpts: m.DriverOptions, Labels: labels}, c.id)
 		if err != nil {
 			return err
 		}
@@ -324,9 +324,6 @@ func (s *Service) makeVolumes(ctx context.Context, c *ctr, made []string, undo *
 			undo.add("volume", func(ctx context.Context) error { return s.Volumes.Remove(ctx, v.Name, true) })
 		}
 		m.Name, m.Source, m.Driver = v.Name, filepath.Join(v.Mountpoint, filepath.FromSlash(m.Subpath)), v.Driver
-		if err := s.Volumes.Acquire(ctx, m.Name, c.id); err != nil {
-			return err
-		}
 		undo.add("volume reference", func(ctx context.Context) error { s.Volumes.Release(ctx, v.Name, c.id); return nil })
 	}
 	return s.fillVolumes(ctx, c)

@@ -37,7 +37,7 @@ type Images interface {
 
 // Volumes makes and mounts volumes.
 type Volumes interface {
-	Create(context.Context, *types.VolumeCreateConfig) (*volume.Volume, error)
+	CreateFor(ctx context.Context, c *types.VolumeCreateConfig, containerID string) (*volume.Volume, error)
 	Get(ctx context.Context, name string) (*volume.Volume, error)
 	Remove(ctx context.Context, name string, force bool) error
 	Acquire(ctx context.Context, name, containerID string) error

@@ -27,6 +27,16 @@ import (
 // errdefs.ErrInvalidArgument, or an errdefs.ErrConflict when the existing
 // volume has another driver or other options.
 func (s *Service) Create(ctx context.Context, config *types.VolumeCreateConfig) (*volume.Volume, error) {
+	return s.create(ctx, config, "")
+}
+
+// CreateFor is Create for a container, which refers to the volume from the
+// same moment on: nobody can remove it in between.
+func (s *Service) CreateFor(ctx context.Context, config *types.VolumeCreateConfig, containerID string) (*volume.Volume, error) {
+	return s.create(ctx, config, containerID)
+}
+
+func (s *Service) create(ctx context.Context, config *types.VolumeCreateConfig, user string) (*volume.Volume, error) {
 	c := *config
 	c.Labels, c.DriverOpts = maps.Clone(c.Labels), maps.Clone(c.DriverOpts)
 	if c.Name == "" {
@@ -41,7 +51,7 @@ func (s *Service) Create(ctx context.Context, config *types.VolumeCreateConfig) 
 	}
 	s.creating.Lock(c.Name)
 	defer func(name string) { _ = s.creating.Unlock(name) }(c.Name)
-	if v, err := s.existing(&c); v != nil || err != nil {
+	if v, err := s.existing(&c, user); v != nil || err != nil {
 		return v, err
 	}
 	asked := maps.Clone(c.DriverOpts)
@@ -51,36 +61,37 @@ func (s *Service) Create(ctx context.Context, config *types.VolumeCreateConfig) 
 	if err := validate(&c); err != nil {
 		return nil, fmt.Errorf("after the plugins' changes: %w", err)
 	}
-	return s.make(&c, asked)
+	return s.make(&c, asked, user)
 }
 
 // existing returns the volume that c asks for, nil when there is none.
-func (s *Service) existing(c *types.VolumeCreateConfig) (*volume.Volume, error) {
+func (s *Service) existing(c *types.VolumeCreateConfig, user string) (*volume.Volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, ok := s.volumes[c.Name]
 	if !ok {
 		return nil, nil
 	}
-	return s.same(e, c)
+	return s.same(e, c, user)
 }
 
 // same returns the volume if it is as c asks. Labels make no difference, and
 // whoever gives no options takes any. The caller holds the lock.
-func (s *Service) same(e *entry, c *types.VolumeCreateConfig) (*volume.Volume, error) {
+func (s *Service) same(e *entry, c *types.VolumeCreateConfig, user string) (*volume.Volume, error) {
 	if len(c.DriverOpts) > 0 && !maps.Equal(c.DriverOpts, e.Asked) && !maps.Equal(c.DriverOpts, e.Options) {
 		return nil, errdefs.ErrConflict.WithMessage(fmt.Sprintf(
 			"create %s: a volume of this name exists with other options: remove it first, or choose another name", c.Name))
 	}
+	e.use(user)
 	return new(s.describe(e)), nil
 }
 
 // make makes the directory, then the record.
-func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string) (*volume.Volume, error) {
+func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string, user string) (*volume.Volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.volumes[c.Name]; ok { // a plugin chose another name
-		return s.same(e, c)
+		return s.same(e, c, user)
 	}
 	r := record{Name: c.Name, CreatedAt: time.Now().UTC(), Labels: c.Labels, Options: c.DriverOpts, Asked: asked}
 	if err := s.makeDir(c.Name); err != nil {
@@ -91,6 +102,7 @@ func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string) (*v
 		return nil, errors.Join(err, s.root.RemoveAll(c.Name))
 	}
 	e := newEntry(r)
+	e.use(user)
 	s.volumes[c.Name] = e
 	s.bus.Volume(eventtypes.ActionCreate, c.Name, map[string]string{"driver": LocalDriver})
 	return new(s.describe(e)), nil

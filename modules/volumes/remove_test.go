@@ -38,9 +38,11 @@ func TestRemoveTakesTheDataAndNothingElse(t *testing.T) {
 
 func TestAVolumeInUseStays(t *testing.T) {
 	h := newHouse(t, noHook)
-	_, err := h.Create(t.Context(), named("data"))
+	_, err := h.CreateFor(t.Context(), named("data"), "c3")
 	require.NoError(t, err)
-	require.NoError(t, h.Acquire(t.Context(), "data", "c2"))
+	_, err = h.CreateFor(t.Context(), named("data"), "c2")
+	require.NoError(t, err)
+	h.Release(t.Context(), "data", "c3")
 	require.NoError(t, h.Acquire(t.Context(), "data", "c1"))
 	for _, force := range []bool{false, true} {
 		err = h.Remove(t.Context(), "data", force)

@@ -83,6 +83,14 @@ func newEntry(r record) *entry {
 	return &entry{record: r, users: map[string]struct{}{}, mounts: map[string]struct{}{}}
 }
 
+// use notes that a container refers to the volume; "" is none. The caller
+// holds Service.mu.
+func (e *entry) use(container string) {
+	if container != "" {
+		e.users[container] = struct{}{}
+	}
+}
+
 // New returns a service for the volumes below the directory root.
 func New(root string, records *store.Store, hooks plugins.VolumePlugin, bus *events.Bus, log *zap.Logger) *Service {
 	return &Service{path: root, records: records, hooks: hooks, bus: bus, log: log,

@@ -33,7 +33,7 @@ func provide(i in) *Service {
 	s := New(Params{
 		Engine: i.Engine, Images: i.Images, Volumes: i.Volumes, Hooks: i.Hooks, Events: i.Events,
 		Log: i.Log.Named("containers"), Root: i.Config.DataRoot, ExecRoot: i.Config.ExecRoot,
-		Bundles: bundles(i.Config),
+		Bundles: bundles(i.Config), StopContainers: !i.Config.LiveRestore,
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: s.Open, OnStop: s.Close})
 	return s

@@ -15,9 +15,8 @@ import (
 	"github.com/pouchfx/pouchfx/modules/api"
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/containerd"
-	"github.com/pouchfx/pouchfx/modules/containerd/shim"
 	"github.com/pouchfx/pouchfx/modules/containers"
-	"github.com/pouchfx/pouchfx/modules/containers/runtimehook"
+	"github.com/pouchfx/pouchfx/modules/containers/role"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/store"
@@ -26,12 +25,8 @@ import (
 )
 
 func main() {
-	switch {
-	case shim.Requested():
-		shim.Run()
-		return
-	case runtimehook.Requested():
-		os.Exit(runtimehook.Run())
+	if status, played := role.Play(); played {
+		os.Exit(status)
 	}
 	flags := pflag.NewFlagSet("plugin-daemon", pflag.ContinueOnError)
 	file := flags.String("config-file", "", "the configuration file")

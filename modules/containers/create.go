@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	corecontainers "github.com/containerd/containerd/v2/core/containers"
@@ -15,7 +13,6 @@ import (
 	"github.com/containerd/typeurl/v2"
 	"github.com/moby/moby/api/types/container"
 	eventtypes "github.com/moby/moby/api/types/events"
-	"github.com/moby/moby/api/types/mount"
 	"github.com/opencontainers/image-spec/identity"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -162,8 +159,10 @@ func newRecord(name string, config *types.ContainerCreateConfig, img *images.Ima
 		return nil, invalid("no command specified")
 	}
 	var err error
-	r.Mounts, err = mountspec.Parse(&r.HostConfig, r.Config.Volumes)
-	return r, err
+	if r.Mounts, err = mountspec.Parse(&r.HostConfig, r.Config.Volumes); err != nil {
+		return nil, err
+	}
+	return r, missingSource(r.Mounts)
 }
 
 // allocate makes what a container is made of, from its lease to its record.
@@ -273,58 +272,4 @@ func (s *Service) save(ctx context.Context, c *ctr) error {
 		return conflict("Conflict. The container id %s is already in use.", c.id)
 	}
 	return err
-}
-
-// planVolumes gives anonymous volumes their names and returns the names of
-// those that have to be made.
-func (s *Service) planVolumes(ctx context.Context, r *record) (made []string, err error) {
-	for i := range r.Mounts {
-		m := &r.Mounts[i]
-		if m.Type != mount.TypeVolume {
-			continue
-		}
-		if m.Anonymous {
-			m.Name = newID()
-		} else if _, err := s.Volumes.Get(ctx, m.Name); err == nil {
-			continue
-		} else if !errdefs.IsNotFound(err) {
-			return nil, err
-		}
-		if !slices.Contains(made, m.Name) {
-			made = append(made, m.Name)
-		}
-	}
-	return made, nil
-}
-
-// labelAnonymous marks volumes that nobody named, as dockerd does.
-const labelAnonymous = "com.docker.volume.anonymous"
-
-// makeVolumes makes the volumes that are not there, refers to all, and copies
-// the image's content into those that are new to it.
-func (s *Service) makeVolumes(ctx context.Context, c *ctr, made []string, undo *undoList) error {
-	r := c.record()
-	for i := range r.Mounts {
-		m := &r.Mounts[i]
-		if m.Type != mount.TypeVolume {
-			continue
-		}
-		labels := map[string]string{}
-		for k, v := range m.Labels {
-			labels[k] = v
-		}
-		if m.Anonymous {
-			labels[labelAnonymous] = ""
-		}
-		v, err := s.Volumes.CreateFor(ctx, &types.VolumeCreateConfig{Name: m.Name, Driver: m.Driver, DriverOpts: m.DriverOptions, Labels: labels}, c.id)
-		if err != nil {
-			return err
-		}
-		if slices.Contains(made, m.Name) {
-			undo.add("volume", func(ctx context.Context) error { return s.Volumes.Remove(ctx, v.Name, true) })
-		}
-		m.Name, m.Source, m.Driver = v.Name, filepath.Join(v.Mountpoint, filepath.FromSlash(m.Subpath)), v.Driver
-		undo.add("volume reference", func(ctx context.Context) error { s.Volumes.Release(ctx, v.Name, c.id); return nil })
-	}
-	return s.fillVolumes(ctx, c)
 }

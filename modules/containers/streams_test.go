@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -132,7 +134,9 @@ func TestStreams(t *testing.T) {
 func TestContainersSurviveTheDaemon(t *testing.T) {
 	f := newFixture(t, nil)
 	ctx := t.Context()
-	running := f.create(t, "runs", nil, "sh", "-c", "i=0; while [ $i -lt 40 ]; do echo tick $i; i=$((i+1)); sleep 0.05; done; exit 5")
+	dir := t.TempDir()
+	running := f.create(t, "runs", func(c *types.ContainerCreateConfig) { c.HostConfig.Binds = []string{dir + ":/d"} },
+		"sh", "-c", "i=0; while [ ! -e /d/stop ]; do echo tick $i; i=$((i+1)); sleep 0.02; done; exit 5")
 	paused := f.create(t, "paused", nil, "sleep", "300")
 	created := f.create(t, "created", nil, "true")
 	ended := f.create(t, "ended", nil, "sh", "-c", "exit 7")
@@ -153,12 +157,14 @@ func TestContainersSurviveTheDaemon(t *testing.T) {
 	assert.Equal(t, 7, f.inspect(t, ended).State.ExitCode)
 	wait, err := f.Wait(ctx, running, container.WaitConditionNotRunning)
 	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "stop"), nil, 0o644))
 	assert.Equal(t, 5, receive(t, wait))
+	got := f.logs(t, running, LogsOptions{Tail: -1}).text(1)
 	var want strings.Builder
-	for i := range 40 {
+	for i := range strings.Count(got, "\n") {
 		fmt.Fprintf(&want, "tick %d\n", i)
 	}
-	assert.Equal(t, want.String(), f.logs(t, running, LogsOptions{Tail: -1}).text(1))
+	assert.Equal(t, want.String(), got, "the log has no gap")
 	for _, id := range []string{running, paused, created, ended} {
 		require.NoError(t, f.Remove(context.Background(), id, RemoveOptions{Force: true}))
 	}

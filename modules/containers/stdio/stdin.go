@@ -8,12 +8,11 @@ import (
 // Stdin is a process's input, which clients may write to before the process
 // is there.
 type Stdin struct {
-	mu       sync.Mutex
-	pipe     io.WriteCloser
-	closeIO  func()        // tells the shim to let go of its end
-	ready    chan struct{} // closed by Open
-	closed   chan struct{} // closed by Close
-	attached bool
+	mu      sync.Mutex
+	pipe    io.WriteCloser
+	closeIO func()        // tells the shim to let go of its end
+	ready   chan struct{} // closed by Open
+	closed  chan struct{} // closed by Close
 }
 
 func newStdin() *Stdin {

@@ -57,22 +57,14 @@ func (s *Service) Attach(ctx context.Context, name string, o AttachOptions, io S
 	}
 	attached()
 	s.publish(c, eventtypes.ActionAttach)
-	if o.Logs && c.log != nil && !o.Stream {
-		return c.replay(ctx, io)
+	var log *logfile.Log
+	if o.Logs {
+		log = c.log
 	}
 	if !o.Stream {
-		return nil
+		return replay(ctx, log, io)
 	}
-	var replay func()
-	if o.Logs && c.log != nil {
-		replay = func() {
-			if err := c.replay(ctx, io); err != nil {
-				s.Log.Debug("cannot replay a container's log", containerField(c), zap.Error(err))
-			}
-		}
-	}
-	detached := s.serve(ctx, hub, io, input, r.Config.StdinOnce, replay)
-	if detached {
+	if s.serve(ctx, hub, io, input, r.Config.StdinOnce, log) {
 		s.publish(c, eventtypes.ActionDetach)
 	}
 	return nil
@@ -87,29 +79,54 @@ func detachable(io Streams, terminal bool) (io.Reader, error) {
 	return stdio.Detachable(io.Stdin, io.DetachKeys)
 }
 
-// replay writes the log so far.
-func (c *ctr) replay(ctx context.Context, io Streams) error {
-	return c.log.Read(ctx, logfile.ReadOptions{Tail: -1}, func(e logfile.Entry) error {
-		out := io.Stdout
-		if e.Stream == logfile.Stderr {
-			out = io.Stderr
-		}
-		if out == nil {
-			return nil
-		}
-		_, err := out.Write(e.Line)
+// replay writes what a log, if there is one, holds now.
+func replay(ctx context.Context, log *logfile.Log, to Streams) error {
+	if log == nil {
+		return nil
+	}
+	held, err := log.Snapshot()
+	if err != nil {
 		return err
-	})
+	}
+	return held.Read(ctx, to.write)
+}
+
+func (to Streams) write(e logfile.Entry) error {
+	out := to.Stdout
+	if e.Stream == logfile.Stderr {
+		out = to.Stderr
+	}
+	if out == nil {
+		return nil
+	}
+	_, err := out.Write(e.Line)
+	return err
 }
 
 // serve connects a client to a hub until the output ends, the client goes, or
 // it detaches, which is reported. once closes the process's input when the
-// client's ends.
-func (s *Service) serve(ctx context.Context, hub *stdio.Hub, client Streams, input io.Reader, once bool, replay func()) (detached bool) {
-	out := hub.Attach(client.Stdout, client.Stderr, replay)
+// client's ends. What log holds, if it is given, comes first.
+func (s *Service) serve(ctx context.Context, hub *stdio.Hub, client Streams, input io.Reader, once bool, log *logfile.Log) (detached bool) {
+	var held *logfile.Snapshot
+	var mark func()
+	if log != nil {
+		mark = func() {
+			var err error
+			if held, err = log.Snapshot(); err != nil {
+				s.Log.Warn("cannot replay a container's log", zap.String("path", log.Path()), zap.Error(err))
+			}
+		}
+	}
+	out := hub.Attach(client.Stdout, client.Stderr, mark)
 	defer hub.Detach(out)
 	served := make(chan struct{})
-	go func() { defer close(served); _ = out.Serve() }() // ends with Detach, at the latest
+	go func() { // ends with Detach or the client's connection
+		defer close(served)
+		if held != nil && held.Read(ctx, client.write) != nil {
+			return
+		}
+		_ = out.Serve()
+	}()
 	ended := make(chan error, 1)
 	if input != nil {
 		go func() { // ends with the client's connection; see Streams.Stdin

@@ -186,3 +186,22 @@ func BenchmarkAppend(b *testing.B) {
 		require.NoError(b, l.Append(e))
 	}
 }
+
+func TestASnapshotHoldsWhatWasThere(t *testing.T) {
+	l := opened(t, Options{MaxSize: 300, MaxFiles: 5})
+	for i := range 8 {
+		require.NoError(t, l.Append(line(i)))
+	}
+	s, err := l.Snapshot()
+	require.NoError(t, err)
+	for i := range 8 { // rotated meanwhile
+		require.NoError(t, l.Append(line(100+i)))
+	}
+	var got []string
+	require.NoError(t, s.Read(t.Context(), func(e Entry) error { got = append(got, string(e.Line)); return nil }))
+	require.Len(t, got, 8)
+	assert.Equal(t, "line 7\n", got[7])
+	s, err = New(filepath.Join(t.TempDir(), "none"), Options{}).Snapshot()
+	require.NoError(t, err)
+	require.NoError(t, s.Read(t.Context(), nil))
+}

@@ -23,7 +23,9 @@ type ReadOptions struct {
 // Read gives the entries to fn, oldest first. It ends at the end of the log,
 // with Follow at the end of a closed log, when ctx ends, and with fn's error.
 func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(Entry) error) error {
+	l.mu.Lock()
 	r, err := l.reader(o.Tail)
+	l.mu.Unlock()
 	if err != nil {
 		return err
 	}
@@ -49,8 +51,54 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(Entry) error) err
 	}
 }
 
+// Snapshot is what a log held at one moment.
+type Snapshot struct{ r *reader }
+
+// Snapshot returns what the log holds now. It must be read or closed.
+func (l *Log) Snapshot() (*Snapshot, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r, err := l.reader(-1)
+	if err != nil {
+		return nil, err
+	}
+	r.ends = make(map[*os.File]int64)
+	for _, f := range r.files {
+		info, err := f.Stat()
+		if err != nil {
+			r.close()
+			return nil, err
+		}
+		r.ends[f] = info.Size()
+	}
+	return &Snapshot{r}, nil
+}
+
+// Close lets go of a snapshot that is not read.
+func (s *Snapshot) Close() { s.r.close() }
+
+// Read gives the entries to fn, oldest first, and closes the snapshot.
+func (s *Snapshot) Read(ctx context.Context, fn func(Entry) error) error {
+	defer s.r.close()
+	for {
+		line, err := s.r.next(ctx, false)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if e, err := parse(line); err == nil {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // reader walks through a log's files.
 type reader struct {
+	ends    map[*os.File]int64 // sizes when reading began; nil to read on
 	log     *Log
 	files   []*os.File // to be read after the current one
 	file    *os.File   // nil when there is none yet
@@ -60,10 +108,8 @@ type reader struct {
 }
 
 // reader opens the files that hold the last tail entries, all with a negative
-// tail, at the first of them.
+// tail, at the first of them. The caller holds l.mu.
 func (l *Log) reader(tail int) (*reader, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	r := &reader{log: l, newest: l.rotated}
 	for i := 0; i < l.options.MaxFiles && tail != 0; i++ {
 		f, err := os.Open(l.name(i))
@@ -93,7 +139,6 @@ func (l *Log) reader(tail int) (*reader, error) {
 			return nil, err
 		}
 	}
-	r.advance()
 	return r, nil
 }
 
@@ -150,7 +195,11 @@ func (r *reader) advance() bool {
 		r.file.Close()
 	}
 	r.file, r.files = r.files[0], r.files[1:]
-	r.lines, r.partial = bufio.NewReaderSize(r.file, 64<<10), nil
+	var from io.Reader = r.file
+	if r.ends != nil {
+		from = io.LimitReader(from, r.ends[r.file])
+	}
+	r.lines, r.partial = bufio.NewReaderSize(from, 64<<10), nil
 	return true
 }
 

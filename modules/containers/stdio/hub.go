@@ -40,25 +40,25 @@ func NewHub() *Hub {
 // Stdin is the process's input.
 func (h *Hub) Stdin() *Stdin { return h.stdin }
 
-// Attach adds a client for the streams whose writer is not nil. replay, if it
-// is not nil, is called while no output passes; what the log has then and what
-// the client gets do not overlap. The caller calls Serve, and Detach if Serve
-// is to end before the process.
-func (h *Hub) Attach(stdout, stderr io.Writer, replay func()) *Client {
+// Attach adds a client for the streams whose writer is not nil. mark, if it is
+// not nil, is called while no output passes: what the log holds then, and what
+// the client gets, are all the output, and do not overlap. The caller calls
+// Serve, and Detach if Serve is to end before the process.
+func (h *Hub) Attach(stdout, stderr io.Writer, mark func()) *Client {
 	c := newClient(stdout, stderr)
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if mark != nil {
+		mark()
+	}
 	if h.closed {
 		c.end(nil)
 		return c
 	}
-	if replay != nil {
-		replay()
-		if h.log != nil {
-			for stream, rest := range h.log.Pending() {
-				if len(rest) > 0 {
-					c.put(chunk{byte(stream), bytes.Clone(rest)})
-				}
+	if mark != nil && h.log != nil {
+		for stream, rest := range h.log.Pending() {
+			if len(rest) > 0 {
+				c.put(chunk{byte(stream), bytes.Clone(rest)})
 			}
 		}
 	}

@@ -50,7 +50,12 @@ type fixture struct {
 func newFixture(t testing.TB, hooks plugins.ContainerPlugin) *fixture {
 	t.Helper()
 	config := containerdtest.Config(t)
-	f := &fixture{config: config, engine: containerdtest.Start(t, config)}
+	return newFixtureOn(t, containerdtest.Start(t, config), config, hooks)
+}
+
+func newFixtureOn(t testing.TB, engine *containerd.Engine, config containerd.Config, hooks plugins.ContainerPlugin) *fixture {
+	t.Helper()
+	f := &fixture{config: config, engine: engine}
 	containerdtest.Import(t, f.engine, "box", containerdtest.Box(t))
 	f.open(t, hooks)
 	t.Cleanup(func() { f.shut(t) })

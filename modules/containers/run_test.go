@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -60,6 +61,26 @@ func TestContainersRun(t *testing.T) {
 			"cat", memoryLimit())
 		assert.Contains(t, stdout, "67108864", strings.TrimSpace(stderr))
 	})
+}
+
+func TestContainersRunOnAnExternalContainerd(t *testing.T) {
+	config := containerdtest.Config(t)
+	config.Address = containerdtest.StockContainerd(t)
+	f := newFixtureOn(t, containerdtest.Start(t, config), config, nil)
+	id := f.create(t, "", func(c *types.ContainerCreateConfig) { c.HostConfig.Binds = []string{"named:/data"} }, "sh", "-c", "echo out; exit 3")
+	assert.Equal(t, 3, f.startAndWait(t, id))
+	assert.Equal(t, "out\n", f.logs(t, id, LogsOptions{Tail: -1}).text(1))
+	_, err := f.tryCreate(t, "", func(c *types.ContainerCreateConfig) { c.Snapshotter = "nosuch" }, "true")
+	require.Error(t, err)
+	runs := f.create(t, "", nil, "sleep", "300")
+	require.NoError(t, f.Service.Start(t.Context(), runs))
+	f.reopen(t)
+	code, out := f.exec(t, runs, "echo", "still here")
+	assert.Zero(t, code)
+	assert.Equal(t, "still here\n", out)
+	require.NoError(t, f.Remove(t.Context(), id, RemoveOptions{}))
+	require.NoError(t, f.Remove(t.Context(), runs, RemoveOptions{Force: true}))
+	f.empty(t)
 }
 
 // memoryLimit is the file with a container's limit, as the container sees it.

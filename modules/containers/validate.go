@@ -58,7 +58,6 @@ func refuseUnsupported(c *types.ContainerCreateConfig) error {
 		{"HostConfig.Links", len(h.Links) > 0},
 		{"HostConfig.IpcMode " + string(h.IpcMode), h.IpcMode.IsContainer() || h.IpcMode.IsShareable()},
 		{"HostConfig.Cgroup", h.Cgroup != ""},
-		{"HostConfig.ContainerIDFile", h.ContainerIDFile != ""},
 		{"HostConfig.CpuCount", h.CPUCount != 0},
 		{"HostConfig.CpuPercent", h.CPUPercent != 0},
 		{"HostConfig.IOMaximumIOps", h.IOMaximumIOps != 0},

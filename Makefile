@@ -11,7 +11,7 @@ STATIC := CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w'
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal demo test lint unit e2e bench fmt notice clean help
+.PHONY: build minimal demo test lint unit e2e race bench fmt notice clean help
 
 include tools/runc.mk
 
@@ -41,7 +41,12 @@ unit: ## unit tests with the race detector
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/e2e$$')
 
 e2e: assets ## tests with real containers (as root, else they are skipped)
-	$(GO) test -race -timeout 25m ./e2e
+	$(GO) test -timeout 25m ./e2e
+
+# Shims and hooks are the daemon's binary, too: with the detector in it each
+# container takes seconds, which is more than a change has to wait for.
+race: assets ## the same with the race detector in the daemon
+	$(GO) test -race -timeout 60m ./e2e
 
 bench: assets ## figures, as ratios in one run (as root)
 	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry ./modules/guard ./app

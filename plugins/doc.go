@@ -12,7 +12,8 @@
 // The daemon calls the hooks of one kind in one order everywhere: bigger
 // priority first, then by name. Each call is guarded: a panic becomes an
 // error, a hook that does not answer in time is abandoned, and every plugin
-// works on a copy, so that what a failed hook wrote reaches nobody. Errors
+// works on a copy, so that what a failed hook wrote reaches nobody. A hook's
+// context ends when the hook returns. Errors
 // carry the names of the plugin and the hook; an error of a class of
 // github.com/containerd/errdefs chooses the status that the client sees.
 //

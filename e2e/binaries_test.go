@@ -5,12 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
 // binaries are what the suite builds once: the daemon, with the race detector
-// when the tests have it, a daemon with plugins that misbehave, the program of
-// the test images, and a stock containerd.
+// when the tests have it and else as it is shipped, a daemon with plugins that
+// misbehave, the program of the test images, and a stock containerd.
 type binaries struct {
 	dir                                   string
 	daemon, pluginDaemon, box, containerd string
@@ -46,22 +47,23 @@ func build(dir string) (binaries, error) {
 		box:          filepath.Join(dir, "box"),
 		containerd:   filepath.Join(dir, "containerd"),
 	}
-	var ours []string
-	if assets, _ := filepath.Glob("../modules/containerd/assets/*.zst"); len(assets) > 0 {
-		ours = append(ours, "-tags=assets")
-	}
+	static := []string{"-trimpath", "-ldflags=-s -w"}
+	ours, cgo := static, "CGO_ENABLED=0"
 	if raceEnabled {
-		ours = append(ours, "-race")
+		ours, cgo = []string{"-race"}, "CGO_ENABLED=1"
+	}
+	if assets, _ := filepath.Glob("../modules/containerd/assets/*.zst"); len(assets) > 0 {
+		ours = append(slices.Clip(ours), "-tags=assets")
 	}
 	for _, c := range []struct {
 		out, pkg string
 		flags    []string
 		env      string
 	}{
-		{b.daemon, "../cmd/demo-daemon", ours, "CGO_ENABLED=1"},
-		{b.pluginDaemon, "./plugindaemon", ours, "CGO_ENABLED=1"},
-		{b.box, "./box", []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0"},
-		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", []string{"-modfile=../tools/containerd/go.mod", "-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0"},
+		{b.daemon, "../cmd/demo-daemon", ours, cgo},
+		{b.pluginDaemon, "./plugindaemon", ours, cgo},
+		{b.box, "./box", static, "CGO_ENABLED=0"},
+		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", append([]string{"-modfile=../tools/containerd/go.mod"}, static...), "CGO_ENABLED=0"},
 	} {
 		args := append([]string{"build", "-o", c.out}, c.flags...)
 		cmd := exec.Command("go", append(args, c.pkg)...)

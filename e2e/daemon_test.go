@@ -76,18 +76,7 @@ func (d *daemon) containerdSocket() string { return filepath.Join(d.root, "c.soc
 func (d *daemon) startContainerd() error {
 	address := d.containerdSocket()
 	config := filepath.Join(d.root, "containerd.toml")
-	text := fmt.Sprintf(`version = 4
-root = %q
-state = %q
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
-[plugins."io.containerd.server.v1.grpc"]
-  address = %q
-[plugins."io.containerd.server.v1.ttrpc"]
-  address = %q
-[plugins."io.containerd.shim.v1.manager"]
-  socket_dir = %q
-`, filepath.Join(d.root, "cr"), filepath.Join(d.root, "cs"), address, address+".ttrpc", filepath.Join(d.root, "s"))
-	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(stockConfig(d.root, address, true)), 0o600); err != nil {
 		return err
 	}
 	d.stockCD = exec.Command(built.containerd, "--config", config)
@@ -103,6 +92,31 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 		}
 		return err == nil
 	})
+}
+
+// stockConfig is the configuration of a stock containerd that keeps everything
+// under root: its defaults, or only what runs containers without Kubernetes.
+func stockConfig(root, address string, slim bool) string {
+	disabled := ""
+	if slim {
+		disabled = `"io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"`
+	}
+	return fmt.Sprintf(`version = 4
+root = %q
+state = %q
+disabled_plugins = [%s]
+[plugins."io.containerd.server.v1.grpc"]
+  address = %q
+[plugins."io.containerd.server.v1.ttrpc"]
+  address = %q
+[plugins."io.containerd.shim.v1.manager"]
+  socket_dir = %q
+[plugins."io.containerd.nri.v1.nri"]
+  socket_path = %q
+[plugins."io.containerd.internal.v1.opt"]
+  path = %q
+`, filepath.Join(root, "cr"), filepath.Join(root, "cs"), disabled, address, address+".ttrpc", filepath.Join(root, "s"),
+		filepath.Join(root, "nri.sock"), filepath.Join(root, "opt"))
 }
 
 // start starts the daemon and waits until it answers.

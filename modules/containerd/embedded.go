@@ -42,7 +42,8 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 	timeout.Set("io.containerd.timeout.bolt.open", 5*time.Second)
 
 	exits := watchExits(ctx, filepath.Join(state, taskManager, Namespace))
-	defer func() { e.exits = exits.finish() }()
+	e.onStop(func() error { e.ReleaseOutput(); return nil })
+	defer func() { e.exits, e.output = exits.finish() }()
 	l := &loader{
 		root: root, state: state, address: address,
 		config: map[string]any{
@@ -92,8 +93,8 @@ func noSnapshotter(name string, err error) error {
 	return fmt.Errorf("snapshotter %q does not work here: use a data root on a filesystem that supports it (ext4, or xfs with ftype=1, for overlayfs), or configure \"snapshotter: native\", which copies layers and needs more disk: %w", name, err)
 }
 
-// cleanMounts chooses where containerd mounts snapshots for a moment and
-// removes what a daemon that was killed left there.
+// cleanMounts chooses where snapshots are mounted for a moment, by us or by
+// containerd in this process, and removes what a daemon that was killed left there.
 func (e *Engine) cleanMounts(dir string) {
 	err := mount.SetTempMountLocation(dir)
 	if err == nil {

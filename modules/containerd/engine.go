@@ -12,6 +12,8 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"go.uber.org/zap"
+
+	"github.com/pouchfx/pouchfx/modules/containerd/shim"
 )
 
 const (
@@ -46,6 +48,8 @@ type Engine struct {
 	binaries binaries
 	sockets  string             // directory of the shims' sockets
 	exits    map[string]Exit    // read before the engine started
+	outputMu sync.Mutex         // guards output
+	output   shim.Output        // of the containers of then
 	features func() runcResult  // waits for `runc features`
 	closers  []func() error     // undone by Stop, last first
 	cancel   context.CancelFunc // ends what runs in the background

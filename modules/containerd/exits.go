@@ -15,6 +15,8 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/containerd/v2/pkg/shim"
 	"github.com/containerd/ttrpc"
+
+	ourshim "github.com/pouchfx/pouchfx/modules/containerd/shim"
 )
 
 // shimTimeout bounds how long a start waits for the answer of one shim.
@@ -37,14 +39,31 @@ func (e *Engine) LastExit(id string) (Exit, bool) {
 	return exit, ok
 }
 
+// ReleaseOutput lets go of what containers wrote while no daemon was running.
+// The engine ends the shims of containers that have ended while it starts;
+// until this is called, or Stop, what was in their pipes can still be read.
+func (e *Engine) ReleaseOutput() {
+	e.outputMu.Lock()
+	defer e.outputMu.Unlock()
+	_ = e.output.Close()
+	e.output = nil
+}
+
 // exits collects how tasks ended, from the shims' bundles and from the shims
-// themselves, up to the moment when the engine has taken the shims over.
+// themselves, up to the moment when the engine has taken the shims over. It
+// keeps the output of all from being lost with their shims.
 type exits struct {
 	mu     sync.Mutex
 	known  map[string]Exit
+	output ourshim.Output
 	cancel context.CancelFunc
 	waits  sync.WaitGroup
 }
+
+// heldOutput is the room that a pipe needs for all that a container which has
+// ended can have left: a full pipe, a full one between it and its shim, and
+// what the shim is just copying.
+const heldOutput = 256 << 10
 
 // watchExits reads the bundles in dir. It returns when it knows about every
 // task whether it has ended; those that have not are watched until finish.
@@ -54,23 +73,18 @@ func watchExits(ctx context.Context, dir string) *exits {
 	bundles, _ := os.ReadDir(dir) // not there before the first container
 	var asked sync.WaitGroup
 	for _, b := range bundles {
-		bundle := filepath.Join(dir, b.Name())
-		if exit, err := runc.ReadExitStatus(bundle); err == nil {
-			x.add(b.Name(), uint32(exit.Status), exit.Timestamp)
-			continue
-		}
 		asked.Add(1)
-		x.waits.Go(func() { x.ask(ctx, bundle, asked.Done) })
+		x.waits.Go(func() { x.ask(ctx, filepath.Join(dir, b.Name()), asked.Done) })
 	}
 	asked.Wait()
 	return x
 }
 
-// finish stops watching and returns what is known.
-func (x *exits) finish() map[string]Exit {
+// finish stops watching and returns what is known, and the output.
+func (x *exits) finish() (map[string]Exit, ourshim.Output) {
 	x.cancel()
 	x.waits.Wait()
-	return x.known
+	return x.known, x.output
 }
 
 func (x *exits) add(id string, status uint32, at time.Time) {
@@ -79,11 +93,26 @@ func (x *exits) add(id string, status uint32, at time.Time) {
 	x.known[id] = Exit{Status: status, At: at}
 }
 
-// ask gets a task's end from its shim: at once when it has ended, else when
-// it does. known is called when it is clear which.
+// hold keeps the pipes at the paths open. With room enough the shim of a task
+// that has ended gets rid of all that it holds before it is ended itself.
+func (x *exits) hold(paths ...string) {
+	o, _ := ourshim.HoldOutput(paths...) // what is gone, or no pipe, cannot be held
+	_ = o.Grow(heldOutput)
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.output = append(x.output, o...)
+}
+
+// ask gets a task's end from its bundle, or from its shim: at once when it has
+// ended, else when it does. known is called when it is clear which.
 func (x *exits) ask(ctx context.Context, bundle string, known func()) {
 	known = sync.OnceFunc(known)
 	defer known()
+	exit, err := runc.ReadExitStatus(bundle)
+	recorded := err == nil
+	if recorded {
+		x.add(filepath.Base(bundle), uint32(exit.Status), exit.Timestamp)
+	}
 	conn, err := dialShim(bundle)
 	if err != nil {
 		return // no shim: the engine will clean up after it
@@ -97,7 +126,11 @@ func (x *exits) ask(ctx context.Context, bundle string, known func()) {
 	if err != nil {
 		return
 	}
-	if state.Status == tasktypes.Status_STOPPED {
+	x.hold(state.Stdout, state.Stderr)
+	switch {
+	case recorded:
+		return
+	case state.Status == tasktypes.Status_STOPPED:
 		x.add(id, state.ExitStatus, state.ExitedAt.AsTime())
 		return
 	}

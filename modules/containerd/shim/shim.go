@@ -82,7 +82,11 @@ func newTaskService(ic *plugin.InitContext) (any, error) {
 	// watcher of cgroup v1 takes for a failure and logs in a busy loop.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ic.Context))
 	context.AfterFunc(ic.Context, cancel)
-	return task.NewTaskService(ctx, publisher.(shim.Publisher), stop.(shutdown.Service))
+	service, err := task.NewTaskService(ctx, publisher.(shim.Publisher), stop.(shutdown.Service))
+	if err != nil {
+		return nil, err
+	}
+	return newHolding(service), nil
 }
 
 // kept are the variables that a shim, runc and runtime hooks need. containerd

@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ const connectTimeout = 10 * time.Second
 // connect uses the containerd at the configured address. It executes our shim
 // and runc by their paths, and so must share this host's filesystem.
 func (e *Engine) connect(ctx context.Context) error {
+	e.cleanMounts(filepath.Join(e.config.Root, "tmpmounts"))
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	address := strings.TrimPrefix(e.config.Address, "unix://")

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"os"
@@ -223,4 +224,65 @@ func TestContainersOutliveAnOrderlyRestart(t *testing.T) {
 		}
 		assert.Equal(t, "in\n", d.exec(t, id, "echo in").stdout)
 	})
+}
+
+// What a container writes while no daemon is there is in its log afterwards,
+// also when it has ended and there is more of it than a pipe holds.
+func TestOutputOutlivesADeadDaemon(t *testing.T) {
+	onOwn(t, func(t *testing.T, d *daemon) {
+		d.load(t, "box")
+		// What can be written before a process has to wait: a pipe's content,
+		// and without a terminal as much once more between it and its shim.
+		more := map[string]int{d.create(t, outputScript): 4500, d.create(t, outputScript, config(func(c *container.Config) { c.Tty = true })): 2500}
+		pids := map[string]int{}
+		for id := range more {
+			d.startContainer(t, id)
+			pids[id] = d.inspect(t, id).State.Pid
+			require.NoError(t, waitFor(30*time.Second, func() bool { return strings.Contains(d.rawLogs(t, id), "line 499 of") }))
+		}
+		d.signal(syscall.SIGKILL)
+		for id, pid := range pids {
+			root := fmt.Sprintf("/proc/%d/root", pid)
+			require.NoError(t, os.WriteFile(root+"/go", []byte(strconv.Itoa(500+more[id])), 0o600))
+			require.NoError(t, waitFor(30*time.Second, func() bool { return syscall.Kill(pid, 0) != nil }))
+		}
+		require.NoError(t, d.start())
+		for id := range more {
+			assert.EqualValues(t, 42, d.wait(t, id))
+			var want strings.Builder
+			for i := range 500 + more[id] {
+				fmt.Fprintf(&want, "line %d of some length\n", i)
+			}
+			if d.inspect(t, id).Config.Tty {
+				require.Equal(t, want.String()+"last\nunfinished", strings.ReplaceAll(d.rawLogs(t, id), "\r\n", "\n"))
+				continue
+			}
+			got := d.logs(t, id, client.ContainerLogsOptions{})
+			assert.Equal(t, "last\n", got.stderr)
+			require.Equal(t, want.String()+"unfinished", got.stdout)
+		}
+	})
+}
+
+// outputScript writes 500 lines and, when it finds in a file up to which line,
+// more.
+const outputScript = `i=0
+while [ $i -lt 500 ]; do echo line $i of some length; i=$((i+1)); done
+while [ ! -s /go ]; do sleep 0.01; done
+end=$(cat /go)
+while [ $i -lt $end ]; do echo line $i of some length; i=$((i+1)); done
+echo last >&2
+printf unfinished
+exit 42`
+
+// rawLogs reads the log of a container with a terminal, which has one stream,
+// or that of another with its frames.
+func (d *daemon) rawLogs(t testing.TB, id string) string {
+	t.Helper()
+	body, err := d.client.ContainerLogs(testContext(t), id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
+	require.NoError(t, err)
+	defer body.Close()
+	text, err := io.ReadAll(body)
+	require.NoError(t, err)
+	return string(text)
 }

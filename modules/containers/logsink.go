@@ -3,6 +3,7 @@ package containers
 import (
 	"io"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,50 +20,50 @@ type logSink struct {
 	lines  [3]*logfile.Lines // by stream, as all arrays here
 	taken  logfile.Taken
 	spools [3]*stdio.Spool // nil where output goes straight to the log
-	resume bool            // taken is where the last daemon stopped
-	report func(error)
+	// Each tells about the first of many failures: a full disk would fill the
+	// daemon's log too.
+	logFailed, spoolFailed func(error)
 }
 
 func newLogSink(c *ctr, log *zap.Logger) *logSink {
 	attrs := logAttrs(c.record())
-	failed := false
-	last, found := c.log.Last()
+	last, _ := c.log.Last()
 	return &logSink{
-		log:   c.log,
-		taken: last.Taken, resume: !found || last.Taken != logfile.Taken{},
+		log: c.log, taken: last.Taken,
 		lines: [3]*logfile.Lines{
 			1: {Stream: logfile.Stdout, Attrs: attrs}, 2: {Stream: logfile.Stderr, Attrs: attrs},
 		},
-		report: func(err error) {
-			if err != nil && !failed { // once: a full disk would fill the daemon's log too
-				log.Error("cannot write a container's log", zap.String("container", c.id), zap.Error(err))
-			}
-			failed = err != nil
-		},
+		logFailed:   firstOf(log, "cannot write a container's log", c.id),
+		spoolFailed: firstOf(log, "a container's output is not safe from the daemon being killed", c.id),
+	}
+}
+
+// firstOf returns a function that logs an error, unless the last call had one.
+func firstOf(log *zap.Logger, message, id string) func(error) {
+	var failed atomic.Bool
+	return func(err error) {
+		if !failed.Swap(err != nil) && err != nil {
+			log.Error(message, zap.String("container", id), zap.Error(err))
+		}
 	}
 }
 
 // spooled returns a reader of pipe by way of the stream's spool in dir. It
-// begins with what the last daemon took from the pipe and did not log.
+// begins with what the last daemon took from the pipe and did not log; without
+// a pipe that is all.
 func (l *logSink) spooled(dir string, stream logfile.Stream, pipe io.Reader) io.Reader {
-	if pipe == nil {
-		return nil
-	}
-	spool, err := stdio.OpenSpool(filepath.Join(dir, stream.String()+".spool"))
+	spool, err := stdio.OpenSpool(filepath.Join(dir, stream.String()+".spool"), l.taken[stream-1])
 	if err != nil {
-		l.report(err)
+		l.spoolFailed(err)
 		return pipe
 	}
-	offset := &l.taken[stream-1]
-	if !l.resume || !spool.Holds(*offset) { // the log was emptied by hand, or is not from here
-		*offset = spool.Size()
-	}
-	through, err := spool.Through(pipe, *offset)
+	through, err := spool.Through(pipe, l.spoolFailed)
 	if err != nil {
-		l.report(err)
+		l.spoolFailed(err)
 		spool.Close()
 		return pipe
 	}
+	l.taken[stream-1] = spool.Offset()
 	l.spools[stream] = spool
 	return through
 }
@@ -73,13 +74,18 @@ func (l *logSink) Write(stream byte, p []byte) {
 
 // append logs entries of one stream.
 func (l *logSink) append(stream byte, entries []logfile.Entry) {
+	if len(entries) == 0 {
+		return
+	}
 	for i := range entries {
 		l.taken[stream-1] += int64(len(entries[i].Line))
 		entries[i].Taken = l.taken
 	}
-	l.report(l.log.Append(entries...))
+	l.logFailed(l.log.Append(entries...))
 	if l.spools[stream] != nil {
-		l.spools[stream].Logged(l.taken[stream-1])
+		if err := l.spools[stream].Logged(l.taken[stream-1]); err != nil {
+			l.spoolFailed(err)
+		}
 	}
 }
 
@@ -95,8 +101,10 @@ func (l *logSink) Flush() {
 	for stream := byte(1); stream <= 2; stream++ {
 		l.append(stream, l.lines[stream].Rest())
 		if l.spools[stream] != nil {
-			l.report(l.spools[stream].Close())
+			if err := l.spools[stream].Close(); err != nil {
+				l.spoolFailed(err)
+			}
 		}
 	}
-	l.report(l.log.Close())
+	l.logFailed(l.log.Close())
 }

@@ -26,8 +26,10 @@ const reattachAtOnce = 8
 // reconcile brings the store, the runtime and our files together after the
 // last daemon's end, however that was: half-made creates are undone, the
 // containers are known again with their state, those that run are followed,
-// and what belongs to nobody is removed.
+// and what belongs to nobody is removed. A container whose record cannot be
+// read is left alone, with all that it has.
 func (s *Service) reconcile(ctx context.Context) error {
+	defer s.Engine.ReleaseOutput()
 	found, err := s.Engine.Client().ContainerService().List(ctx)
 	if err != nil {
 		return fmt.Errorf("cannot list the containers: %w", err)
@@ -35,13 +37,15 @@ func (s *Service) reconcile(ctx context.Context) error {
 	known := map[string]bool{}
 	var ours []*ctr
 	for _, one := range found {
+		known[one.ID] = true
 		c, err := s.restore(ctx, one)
 		if err != nil {
-			return fmt.Errorf("container %s: %w", one.ID, err)
+			s.Log.Error("a container's record is damaged: the container cannot be used and is left as it is",
+				zap.String("container", one.ID), zap.String("name", one.Labels[labelName]), zap.Error(err))
+			continue
 		}
 		if c != nil {
 			ours = append(ours, c)
-			known[c.id] = true
 		}
 	}
 	if err := s.undoCreates(ctx, known); err != nil {
@@ -78,6 +82,7 @@ func (s *Service) restore(ctx context.Context, from corecontainers.Container) (*
 		return nil, err
 	}
 	if err := s.index.add(c); err != nil {
+		s.index.release(r.Name)
 		return nil, err
 	}
 	for _, m := range r.Mounts {
@@ -135,14 +140,12 @@ func (s *Service) resume(ctx context.Context, c *ctr) {
 	if err != nil && !errdefs.IsNotFound(err) {
 		s.Log.Error("cannot load the task of a container", containerField(c), zap.Error(err))
 	}
-	if err == nil {
-		if s.reattach(ctx, c, task) {
-			return
-		}
-	} else {
+	if err != nil {
 		task = nil
 	}
-	s.ended(ctx, c, task)
+	if task == nil || !s.reattach(ctx, c, task) {
+		s.ended(ctx, c, task)
+	}
 }
 
 // reattach follows a task that runs; false means that it does not.
@@ -151,6 +154,7 @@ func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
 	if err != nil || status.Status == client.Stopped || status.Status == client.Created {
 		return false
 	}
+	s.note("note of a start", c.id, s.forgetStart(c.id))
 	record := c.record()
 	for _, m := range record.Mounts {
 		if m.Type == mount.TypeVolume {
@@ -163,15 +167,7 @@ func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
 		s.Log.Error("cannot wait for a container", containerField(c), zap.Error(err))
 		return false
 	}
-	pipes, err := stdio.OpenPipes(s.execDir(c.id), "", record.Config.OpenStdin, record.Config.Tty)
-	if err == nil && c.log != nil {
-		err = c.log.Open()
-	}
-	if err != nil {
-		s.Log.Error("cannot read a container's output", containerField(c), zap.Error(err))
-		return false
-	}
-	r := s.connect(c, task, pipes)
+	r := s.connect(c, task, s.reopen(c, true))
 	c.mu.Lock()
 	c.run, c.last, c.paused = r, r, status.Status == client.Paused || status.Status == client.Pausing
 	c.mu.Unlock()
@@ -179,16 +175,34 @@ func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
 	return true
 }
 
+// reopen opens the pipes of the last daemon's run and the log. The container
+// does not have to suffer where that does not work.
+func (s *Service) reopen(c *ctr, running bool) *stdio.Pipes {
+	config := &c.record().Config
+	pipes, err := stdio.ReopenPipes(s.execDir(c.id), running && config.OpenStdin, config.Tty)
+	if running || !errors.Is(err, os.ErrNotExist) { // a reboot takes the pipes along
+		s.note("pipes", c.id, err)
+	}
+	if c.log != nil {
+		s.note("log", c.id, c.log.Open())
+	}
+	return pipes
+}
+
 // ended settles a container that does not run: it had run, or was about to,
 // when the last daemon ended, or it had not. Then what it asks for is done:
-// AutoRemove, or its restart policy.
+// its removal, or its restart policy.
 func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
 	if c.record().State.Started {
-		s.settle(ctx, c, s.lastExit(ctx, c, task), nil)
+		s.settleLast(ctx, c, task)
 	}
 	s.tidy(ctx, c, task)
 	s.note("pipes", c.id, os.RemoveAll(s.execDir(c.id)))
 	r := c.record()
+	if r.Removing {
+		s.note("container", c.id, s.erase(ctx, c, true))
+		return
+	}
 	if r.State.FinishedAt.IsZero() { // never started
 		return
 	}
@@ -206,17 +220,40 @@ func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
 	}
 }
 
-// lastExit finds out how a container ended that no daemon followed.
-func (s *Service) lastExit(ctx context.Context, c *ctr, task client.Task) state {
+// settleLast settles the run of a container that no daemon followed to its
+// end, with what it wrote. A start that did not get as far as that is undone.
+func (s *Service) settleLast(ctx context.Context, c *ctr, task client.Task) {
+	end, ran := s.lastExit(ctx, c, task)
+	if before, interrupted := s.interruptedStart(c.id); interrupted && !ran {
+		if err := s.change(ctx, c, nil, func(r *record) { r.State = before }); err != nil {
+			s.Log.Error("cannot undo an interrupted start", containerField(c), zap.Error(err))
+		}
+		return
+	}
+	if !ran {
+		end = state{ExitCode: exitUnknown, FinishedAt: time.Now()}
+	}
+	if c.log != nil {
+		// What the daemon had read is in the spools, the rest still in the pipes.
+		r := &run{pipes: s.reopen(c, false), hub: c.outlet()}
+		s.pump(c, r.hub, r.pipes)
+		r.drain(s.Log, c.id)
+	}
+	s.settle(ctx, c, end, nil)
+}
+
+// lastExit finds out how a container ended that no daemon followed; false when
+// nobody saw it.
+func (s *Service) lastExit(ctx context.Context, c *ctr, task client.Task) (state, bool) {
 	if task != nil {
 		if status, err := task.Status(ctx); err == nil && status.Status == client.Stopped {
-			return state{ExitCode: int(status.ExitStatus), FinishedAt: status.ExitTime}
+			return state{ExitCode: int(status.ExitStatus), FinishedAt: status.ExitTime}, true
 		}
 	}
 	if exit, ok := s.Engine.LastExit(c.id); ok && exit.At.After(c.record().State.StartedAt) {
-		return state{ExitCode: int(exit.Status), FinishedAt: exit.At}
+		return state{ExitCode: int(exit.Status), FinishedAt: exit.At}, true
 	}
-	return state{ExitCode: exitUnknown, FinishedAt: time.Now()}
+	return state{}, false
 }
 
 // sweep removes what belongs to no container: snapshots, tasks and files.

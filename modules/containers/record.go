@@ -38,6 +38,9 @@ type record struct {
 	Mounts           []mountspec.Mount
 	Snapshotter      string
 	State            state
+	// Removing is set once a removal has begun that cannot be taken back: the
+	// next start of the daemon finishes it.
+	Removing bool `json:",omitempty"`
 }
 
 // state is how a container's life went.

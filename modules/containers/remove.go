@@ -82,28 +82,28 @@ func (c *ctr) markRemoving(force bool) error {
 	return nil
 }
 
-// erase removes a container that does not run. The record goes first: without
-// it, what is left is nobody's, and the next start removes it.
+// erase removes a container that does not run. Its anonymous volumes go first,
+// if they are to, as nothing else knows of them; then the record: without it,
+// what is left is nobody's, and the next start removes it.
 func (s *Service) erase(ctx context.Context, c *ctr, volumes bool) error {
-	r := c.record()
-	if err := s.Engine.Client().ContainerService().Delete(ctx, c.id); err != nil && !errdefs.IsNotFound(err) {
-		return fmt.Errorf("cannot remove container %s: %w", c.id, err)
-	}
 	problem := func(what string, err error) {
 		if err != nil && !errdefs.IsNotFound(err) {
 			s.Log.Warn("cannot remove a part of a container", containerField(c), zap.String("step", what), zap.Error(err))
 		}
 	}
+	if volumes {
+		if err := s.eraseVolumes(ctx, c, problem); err != nil {
+			return err
+		}
+	}
+	r := c.record()
+	if err := s.Engine.Client().ContainerService().Delete(ctx, c.id); err != nil && !errdefs.IsNotFound(err) {
+		return fmt.Errorf("cannot remove container %s: %w", c.id, err)
+	}
 	problem("snapshot", s.removeSnapshot(ctx, r.Snapshotter, c.id))
 	for _, m := range r.Mounts {
-		if m.Type != mount.TypeVolume {
-			continue
-		}
-		s.Volumes.Release(ctx, m.Name, c.id)
-		if volumes && m.Anonymous {
-			if err := s.Volumes.Remove(ctx, m.Name, false); !errdefs.IsConflict(err) { // another container may use it
-				problem("volume "+m.Name, err)
-			}
+		if m.Type == mount.TypeVolume {
+			s.Volumes.Release(ctx, m.Name, c.id)
 		}
 	}
 	c.outlet().Close(0)
@@ -112,6 +112,28 @@ func (s *Service) erase(ctx context.Context, c *ctr, volumes bool) error {
 	c.forgetExecs(&s.execs)
 	s.publish(c, eventtypes.ActionDestroy)
 	c.waiters.answer(r.State.ExitCode, true)
+	return nil
+}
+
+// eraseVolumes removes a container's anonymous volumes. That it does is written
+// down before, so that a daemon that is killed leaves none behind.
+func (s *Service) eraseVolumes(ctx context.Context, c *ctr, problem func(string, error)) error {
+	r := c.record()
+	for _, m := range r.Mounts {
+		if m.Type != mount.TypeVolume || !m.Anonymous {
+			continue
+		}
+		if !c.record().Removing {
+			err := s.change(ctx, c, nil, func(r *record) { r.Removing = true })
+			if err != nil && !errdefs.IsNotFound(err) {
+				return err
+			}
+		}
+		s.Volumes.Release(ctx, m.Name, c.id)
+		if err := s.Volumes.Remove(ctx, m.Name, false); !errdefs.IsConflict(err) { // another container may use it
+			problem("volume "+m.Name, err)
+		}
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package containers
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"go.uber.org/zap"
 
+	"github.com/pouchfx/pouchfx/modules/containers/logfile"
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
 )
 
@@ -39,20 +41,26 @@ func (s *Service) connect(c *ctr, task client.Task, pipes *stdio.Pipes) *run {
 		task: task, pid: int(task.Pid()), pipes: pipes, hub: c.outlet(),
 		exited: make(chan struct{}), gone: make(chan struct{}),
 	}
-	r.pump(c, s.dir(c.id), s.Log)
+	s.pump(c, r.hub, pipes)
 	if pipes.Stdin != nil {
 		r.hub.Stdin().Open(pipes.Stdin, func() { s.closeInput(task) })
 	}
 	return r
 }
 
-func (r *run) pump(c *ctr, dir string, log *zap.Logger) {
+// pump has the output go to the hub and to the log, if there is one.
+func (s *Service) pump(c *ctr, hub *stdio.Hub, pipes *stdio.Pipes) {
 	if c.log == nil {
-		r.hub.Pump(nil, r.pipes.Stdout, r.pipes.Stderr)
+		hub.Pump(nil, pipes.Stdout, pipes.Stderr)
 		return
 	}
-	sink := newLogSink(c, log)
-	r.hub.Pump(sink, sink.spooled(dir, 1, r.pipes.Stdout), sink.spooled(dir, 2, r.pipes.Stderr))
+	sink := newLogSink(c, s.Log)
+	stdout := sink.spooled(s.dir(c.id), logfile.Stdout, pipes.Stdout)
+	var stderr io.Reader
+	if !c.record().Config.Tty {
+		stderr = sink.spooled(s.dir(c.id), logfile.Stderr, pipes.Stderr)
+	}
+	hub.Pump(sink, stdout, stderr)
 }
 
 // drain waits for the output of a run that ended and gives it to all who want

@@ -25,6 +25,7 @@ type Engine interface {
 	Runtime() (name string, opts *options.Options)
 	Executable() string
 	LastExit(id string) (containerd.Exit, bool)
+	ReleaseOutput()
 	CgroupParent() string
 	Versions(context.Context) (containerd.Versions, error)
 }

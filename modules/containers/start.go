@@ -3,7 +3,6 @@ package containers
 import (
 	"context"
 	"errors"
-	"os"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -129,6 +128,9 @@ func (s *Service) saveStart(ctx context.Context, c *ctr, spec *specs.Spec, resta
 		return err
 	}
 	before := c.record().State
+	if err := s.noteStart(c.id, before); err != nil {
+		return err
+	}
 	err = s.change(ctx, c, value, func(r *record) {
 		r.State = state{Started: true, StartedAt: time.Now().UTC(), FinishedAt: before.FinishedAt, RestartCount: before.RestartCount}
 		if restart {
@@ -141,7 +143,10 @@ func (s *Service) saveStart(ctx context.Context, c *ctr, spec *specs.Spec, resta
 		return err
 	}
 	undo.add("state", func(ctx context.Context) error {
-		return s.change(ctx, c, nil, func(r *record) { r.State = before })
+		if err := s.change(ctx, c, nil, func(r *record) { r.State = before }); err != nil {
+			return err
+		}
+		return s.forgetStart(c.id)
 	})
 	return nil
 }
@@ -153,9 +158,6 @@ func (s *Service) startTask(ctx context.Context, c *ctr, undo *undoList) (*run, 
 		return nil, nil, err
 	}
 	record := c.record()
-	if err := os.MkdirAll(s.execDir(c.id), 0o700); err != nil {
-		return nil, nil, err
-	}
 	pipes, err := stdio.OpenPipes(s.execDir(c.id), "", record.Config.OpenStdin, record.Config.Tty)
 	if err != nil {
 		return nil, nil, err
@@ -185,7 +187,7 @@ func (s *Service) startTask(ctx context.Context, c *ctr, undo *undoList) (*run, 
 		return nil, nil, startError(err)
 	}
 	r.pid = int(task.Pid())
-	return r, ended, nil
+	return r, ended, s.forgetStart(c.id)
 }
 
 // startFailed notes why a container could not be started, and lets go of those

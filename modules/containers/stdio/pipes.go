@@ -21,8 +21,8 @@ type Pipes struct {
 	cancel         context.CancelFunc
 }
 
-// OpenPipes makes the pipes of a process, or opens those that a shim holds, in
-// dir under names that begin with prefix. Opening does not wait for the shim.
+// OpenPipes makes the pipes of a process in dir, under names that begin with
+// prefix. Opening does not wait for the shim.
 func OpenPipes(dir, prefix string, stdin, terminal bool) (_ *Pipes, err error) {
 	// The context bounds the life of the pipes, not that of a request.
 	ctx, cancel := context.WithCancel(context.Background())
@@ -55,6 +55,38 @@ func OpenPipes(dir, prefix string, stdin, terminal bool) (_ *Pipes, err error) {
 		p.Stderr = f
 	}
 	return p, nil
+}
+
+// ReopenPipes opens the pipes in dir of a process that was started by an
+// earlier daemon. What has no writer any more, as the process has ended or has
+// closed it, is at its end when it has been read; a pipe that is gone is nil,
+// which the error says too. The input is left out unless stdin is set.
+func ReopenPipes(dir string, stdin, terminal bool) (*Pipes, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &Pipes{cancel: cancel, config: cio.Config{Terminal: terminal}}
+	var errs []error
+	open := func(name string) (string, io.ReadCloser) {
+		path := filepath.Join(dir, name)
+		f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			errs = append(errs, err)
+			return path, nil
+		}
+		return path, f
+	}
+	p.config.Stdout, p.Stdout = open("stdout")
+	if !terminal {
+		p.config.Stderr, p.Stderr = open("stderr")
+	}
+	if stdin {
+		p.config.Stdin = filepath.Join(dir, "stdin")
+		f, err := fifo.OpenFifo(ctx, p.config.Stdin, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			p.Stdin = f
+		}
+		errs = append(errs, err)
+	}
+	return p, errors.Join(errs...)
 }
 
 // Config names the pipes for the shim.

@@ -20,21 +20,23 @@ import (
 type binaries struct {
 	runc string
 	ours bool   // runc is the one that this binary carries
-	shim string // this binary under the shim's name
-	self string // this binary
+	shim string // self under the shim's name
+	self string // this binary, or who plays its other parts
 }
 
-// installBinaries puts into dir links to this binary, and the runc that it
-// carries. Running containers remember these paths: the links' stay when the
-// daemon is upgraded, and every version of runc keeps its own folder.
-func installBinaries(dir string) (binaries, error) {
-	b := binaries{
+// installBinaries puts into dir links to self, which is this binary if empty,
+// and the runc that this binary carries. Running containers remember these
+// paths: the links' stay when the daemon is upgraded, and every version of runc
+// keeps its own folder.
+func installBinaries(dir, self string) (b binaries, err error) {
+	b = binaries{
 		shim: filepath.Join(dir, shim.Name),
 		self: filepath.Join(dir, "pouchfx"),
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return b, err
+	if self == "" {
+		if self, err = os.Executable(); err != nil {
+			return b, err
+		}
 	}
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return b, err

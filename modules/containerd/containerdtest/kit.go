@@ -6,7 +6,8 @@
 //
 //	func TestMain(m *testing.M) { containerdtest.Main(m) }
 //
-// so that its test binary can be a shim. A process runs one embedded engine at
+// so that its test binary can be a shim; with the race detector, which makes
+// that take seconds, a program of its own is one. A process runs one embedded engine at
 // a time: tests that start one are not parallel.
 package containerdtest
 
@@ -69,7 +70,11 @@ func Config(t testing.TB) containerd.Config {
 	dir, err := os.MkdirTemp("/tmp", "px") // t.TempDir is too long for sockets
 	require.NoError(t, err)
 	t.Cleanup(func() { removeRoot(t, dir) })
-	return containerd.Config{Root: filepath.Join(dir, "d"), State: filepath.Join(dir, "x")}
+	c := containerd.Config{Root: filepath.Join(dir, "d"), State: filepath.Join(dir, "x")}
+	if raceEnabled {
+		c.Executable = program(t, "roles", ".", "./modules/containerd/containerdtest/roles")
+	}
+	return c
 }
 
 // Start starts an engine that ends with the test, together with its

@@ -1,0 +1,5 @@
+//go:build race
+
+package containerdtest
+
+const raceEnabled = true

@@ -13,7 +13,6 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/atomicfile"
 	"github.com/containerd/containerd/v2/version"
-	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"go.uber.org/zap"
 )
 
@@ -48,15 +47,19 @@ func (e *Engine) Versions(ctx context.Context) (Versions, error) {
 	return v, nil
 }
 
-// runcResult is what `runc features` said.
+// runcResult is what `runc features` said, as far as it matters here: to
+// decode all of it costs every start of the daemon time and memory.
 type runcResult struct {
-	features.Features
+	Annotations map[string]string `json:"annotations"`
+	Linux       struct {
+		Seccomp struct {
+			Enabled bool `json:"enabled"`
+		} `json:"seccomp"`
+	} `json:"linux"`
 	err error
 }
 
-func (r runcResult) seccomp() bool {
-	return r.Linux != nil && r.Linux.Seccomp != nil && r.Linux.Seccomp.Enabled != nil && *r.Linux.Seccomp.Enabled
-}
+func (r runcResult) seccomp() bool { return r.Linux.Seccomp.Enabled }
 
 // inspectRunc learns what runc can do, beside the start, which does not depend
 // on it.
@@ -87,7 +90,7 @@ func rememberedFeatures(ctx context.Context, b binaries) runcResult {
 	answer := filepath.Join(filepath.Dir(b.runc), "features.json")
 	if text, err := os.ReadFile(answer); err == nil {
 		var r runcResult
-		if json.Unmarshal(text, &r.Features) == nil {
+		if json.Unmarshal(text, &r) == nil {
 			return r
 		}
 	}
@@ -112,7 +115,7 @@ func runcFeatures(ctx context.Context, runc string) (text []byte, r runcResult) 
 	cmd.Stderr = &complaint
 	text, err := cmd.Output()
 	if err == nil {
-		err = json.Unmarshal(text, &r.Features)
+		err = json.Unmarshal(text, &r)
 	}
 	if err != nil {
 		r.err = fmt.Errorf("%s features: %w %s", runc, err, bytes.TrimSpace(complaint.Bytes()))

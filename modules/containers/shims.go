@@ -14,21 +14,26 @@ import (
 // containerd removes their bundles and knows nothing of the processes. They
 // are found by their working directory, a bundle of ours that is gone.
 func (s *Service) killLostShims() {
-	links, err := filepath.Glob("/proc/[0-9]*/cwd")
-	if err != nil || s.Bundles == "" {
+	if s.Bundles == "" {
 		return
 	}
-	for _, link := range links {
-		target, err := os.Readlink(link)
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(0) // what was read before an error counts
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		target, err := os.Readlink(procPath(pid, "cwd"))
 		if err != nil { // it has ended
 			continue
 		}
 		bundle, gone := strings.CutSuffix(target, " (deleted)")
 		if !gone || filepath.Dir(bundle) != s.Bundles {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link)))
-		if err != nil {
 			continue
 		}
 		s.Log.Warn("ending the shim of a container that the last daemon was starting",

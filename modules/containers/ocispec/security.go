@@ -133,6 +133,9 @@ func setSeccomp(in Input, o SecurityOptions, s *specs.Spec) (err error) {
 		}
 	default:
 		s.Linux.Seccomp, err = seccomp.GetDefaultProfile(s)
+		if err == nil {
+			s.Linux.Seccomp.Syscalls = fewerRules(s.Linux.Seccomp.Syscalls)
+		}
 	}
 	return err
 }

@@ -51,14 +51,6 @@ type wire struct {
 	Taken  Taken             `json:"taken,omitzero"` // not Docker's: readers ignore it
 }
 
-func (e Entry) append(to []byte) ([]byte, error) {
-	line, err := json.Marshal(wire{Log: string(e.Line), Stream: e.Stream.String(), Attrs: e.Attrs, Time: e.Time.UTC(), Taken: e.Taken})
-	if err != nil {
-		return to, err
-	}
-	return append(append(to, line...), '\n'), nil
-}
-
 func parse(line []byte) (Entry, error) {
 	var w wire
 	if err := json.Unmarshal(line, &w); err != nil {

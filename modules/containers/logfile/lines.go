@@ -11,29 +11,41 @@ type Lines struct {
 	Stream Stream
 	Attrs  map[string]string
 
-	rest []byte // the beginning of a line whose end has not come
-	time time.Time
+	entries []Entry // what Write returned last
+	rest    []byte  // the beginning of a line whose end has not come
+	time    time.Time
 }
 
-// Write returns the entries that p completes.
+// Write returns the entries that p completes. They are valid until the next
+// call, and while p is.
 func (l *Lines) Write(p []byte, now time.Time) []Entry {
-	var entries []Entry
+	l.entries = l.entries[:0]
 	for len(p) > 0 {
-		if len(l.rest) == 0 {
-			l.time = now
-		}
 		n := min(len(p), MaxLine-len(l.rest))
 		end := bytes.IndexByte(p[:n], '\n')
 		if end >= 0 {
 			n = end + 1
 		}
+		whole := end >= 0 || len(l.rest)+n == MaxLine
+		if len(l.rest) == 0 {
+			l.time = now
+			if whole {
+				l.entries = append(l.entries, l.entry(p[:n]))
+				p = p[n:]
+				continue
+			}
+		}
 		l.rest = append(l.rest, p[:n]...)
 		p = p[n:]
-		if end >= 0 || len(l.rest) == MaxLine {
-			entries = append(entries, l.Rest()...)
+		if whole {
+			l.entries = append(l.entries, l.Rest()...)
 		}
 	}
-	return entries
+	return l.entries
+}
+
+func (l *Lines) entry(line []byte) Entry {
+	return Entry{Stream: l.Stream, Time: l.time, Line: line, Attrs: l.Attrs}
 }
 
 // Rest returns what is there of an incomplete line, and forgets it.
@@ -41,7 +53,7 @@ func (l *Lines) Rest() []Entry {
 	if len(l.rest) == 0 {
 		return nil
 	}
-	e := Entry{Stream: l.Stream, Time: l.time, Line: l.rest, Attrs: l.Attrs}
+	e := l.entry(l.rest)
 	l.rest = nil
 	return []Entry{e}
 }

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"syscall"
+	"time"
 )
 
 // Options are those of the json-file driver.
@@ -24,8 +26,10 @@ type Log struct {
 	options Options
 
 	mu      sync.Mutex
-	file    *os.File // nil while nothing is running
+	opened  bool     // something is running
+	file    *os.File // nil unless opened, and while it cannot be
 	size    int64
+	looked  time.Time     // when the file was last looked after
 	rotated int           // how many files were rotated away since the Log was made
 	changed chan struct{} // closed when there is more to read, or no more will come
 }
@@ -40,16 +44,19 @@ func New(path string, o Options) *Log {
 func (l *Log) Path() string { return l.path }
 
 // Open makes the log ready for Append; readers that follow wait for more
-// until Close. Half an entry that a crash left at the end is cut off.
+// until Close. Half an entry that a crash left at the end is cut off. After an
+// error Append tries again.
 func (l *Log) Open() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.opened = true
 	if l.file != nil {
 		return nil
 	}
 	return l.open()
 }
 
+// open opens the newest file.
 func (l *Log) open() error {
 	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
@@ -83,45 +90,97 @@ func (l *Log) Last() (Entry, bool) {
 func (l *Log) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if !l.opened {
+		return nil
+	}
+	l.opened = false
+	l.wake()
 	if l.file == nil {
 		return nil
 	}
 	err := l.file.Close()
 	l.file = nil
-	l.wake()
 	return err
 }
 
-// Append writes entries, all in one file.
-func (l *Log) Append(entries ...Entry) error {
+// buffers are where entries become text.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Append writes entries, all in one file. When it fails none is there.
+func (l *Log) Append(entries ...Entry) (err error) {
 	if len(entries) == 0 {
 		return nil
 	}
-	var text []byte
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	text := (*buf)[:0]
 	for _, e := range entries {
-		var err error
 		if text, err = e.append(text); err != nil {
 			return err
 		}
 	}
+	*buf = text
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.file == nil {
+	if !l.opened {
 		return fs.ErrClosed
 	}
-	if l.options.MaxSize > 0 && l.size > 0 && l.size+int64(len(text)) > l.options.MaxSize {
-		if err := l.rotate(); err != nil {
-			return err
-		}
+	if err := l.makeReady(int64(len(text))); err != nil {
+		return err
 	}
 	n, err := l.file.Write(text)
 	if err != nil {
 		// On a full disk half an entry may be there: the next must not join it.
-		return errors.Join(err, l.file.Truncate(l.size))
+		return errors.Join(err, l.takeBack(n))
 	}
 	l.size += int64(n)
 	l.wake()
 	return nil
+}
+
+// lookEvery is how often the file is looked after.
+const lookEvery = time.Second
+
+// makeReady sees to it that there is a file that can take n bytes.
+func (l *Log) makeReady(n int64) error {
+	if now := time.Now(); l.file != nil && now.Sub(l.looked) >= lookEvery {
+		l.looked = now
+		l.lookAfter()
+	}
+	if l.file == nil {
+		if err := l.open(); err != nil {
+			return err
+		}
+	}
+	if l.options.MaxSize > 0 && l.size > 0 && l.size+n > l.options.MaxSize {
+		return l.rotate()
+	}
+	return nil
+}
+
+// lookAfter finds out whether somebody has emptied or removed the file.
+func (l *Log) lookAfter() {
+	info, err := l.file.Stat()
+	if err != nil {
+		return
+	}
+	if l.size = info.Size(); info.Sys().(*syscall.Stat_t).Nlink == 0 {
+		l.file.Close()
+		l.file = nil
+		l.rotated++ // readers go on with the next
+	}
+}
+
+// takeBack removes the last n bytes of the file.
+func (l *Log) takeBack(n int) error {
+	if n <= 0 {
+		return nil
+	}
+	info, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	return l.file.Truncate(max(info.Size()-int64(n), 0))
 }
 
 func (l *Log) wake() {
@@ -138,7 +197,7 @@ func (l *Log) rotate() error {
 		}
 	}
 	if l.options.MaxFiles == 1 {
-		if err := os.Remove(l.path); err != nil {
+		if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}

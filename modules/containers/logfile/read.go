@@ -225,6 +225,8 @@ func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 				continue
 			case !errors.Is(err, io.EOF):
 				return nil, err
+			case follow && r.rewind():
+				continue
 			}
 		}
 		if r.advance() {
@@ -241,6 +243,24 @@ func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 	}
 }
 
+// rewind goes to the beginning of a file that somebody has emptied.
+func (r *reader) rewind() bool {
+	at, err := r.file.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return false
+	}
+	info, err := r.file.Stat()
+	if err != nil || info.Size() >= at {
+		return false
+	}
+	if _, err := r.file.Seek(0, io.SeekStart); err != nil {
+		return false
+	}
+	r.lines.Reset(r.file)
+	r.partial = nil
+	return true
+}
+
 // look reports the log's state and opens the files that were rotated into
 // being since the last look.
 func (r *reader) look(follow bool) (changed <-chan struct{}, open bool, err error) {
@@ -250,6 +270,9 @@ func (r *reader) look(follow bool) (changed <-chan struct{}, open bool, err erro
 	l := r.log
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.opened && l.file == nil { // the next file is not there yet
+		return l.changed, true, nil
+	}
 	fresh := l.rotated - r.newest
 	if r.file == nil && len(r.files) == 0 {
 		fresh++ // even the first was not there when reading began
@@ -265,7 +288,7 @@ func (r *reader) look(follow bool) (changed <-chan struct{}, open bool, err erro
 		r.files = append(r.files, f)
 	}
 	r.newest = l.rotated
-	return l.changed, l.file != nil, nil
+	return l.changed, l.opened, nil
 }
 
 func (r *reader) close() {

@@ -52,9 +52,13 @@ func build(dir string) (binaries, error) {
 	if raceEnabled {
 		ours, cgo = []string{"-race"}, "CGO_ENABLED=1"
 	}
-	if assets, _ := filepath.Glob("../modules/containerd/assets/*.zst"); len(assets) > 0 {
-		ours = append(slices.Clip(ours), "-tags=assets")
+	tags := "no_rdt,grpcnotrace" // as the Makefile has them
+	for tag, file := range map[string]string{"assets": "../modules/containerd/assets/runc.zst", "demo": "../cmd/demo-daemon/demo/guest.bin"} {
+		if _, err := os.Stat(file); err == nil { // made by make
+			tags += "," + tag
+		}
 	}
+	ours = append(slices.Clip(ours), "-tags="+tags)
 	for _, c := range []struct {
 		out, pkg string
 		flags    []string

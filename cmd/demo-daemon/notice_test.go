@@ -92,7 +92,7 @@ func linked(t *testing.T, dir, pkg string) []carried {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-deps", "-json=Module", pkg)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1", "GOFLAGS=-tags=netgo,osusergo,seccomp,assets")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1", "GOFLAGS=-tags=netgo,osusergo,seccomp,assets,no_rdt,grpcnotrace")
 	out, err := cmd.Output()
 	require.NoError(t, err)
 	found := map[string]carried{}

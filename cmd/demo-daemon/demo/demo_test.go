@@ -34,19 +34,18 @@ func TestTheImageOfTheGuestCanBePulled(t *testing.T) {
 	old := guest
 	guest = []byte("a program")
 	t.Cleanup(func() { guest = old })
-	server := startRegistry()
+	server, err := startRegistry()
+	require.NoError(t, err)
 	defer server.Close()
 
-	reference, digest, err := push(t.Context(), server)
-	require.NoError(t, err)
-	ref, err := name.ParseReference(reference, name.Insecure)
+	ref, err := name.ParseReference(server.reference, name.Insecure)
 	require.NoError(t, err)
 	image, err := remote.Image(ref)
 	require.NoError(t, err)
 
 	got, err := image.Digest()
 	require.NoError(t, err)
-	assert.Equal(t, digest, got.String())
+	assert.Equal(t, server.digest.String(), got.String())
 	files := mutate.Extract(image)
 	defer files.Close()
 	content, err := io.ReadAll(files)

@@ -92,15 +92,14 @@ func (s *story) routesChange(ctx context.Context) error {
 }
 
 func (s *story) imageIsPulled(ctx context.Context) error {
-	server := startRegistry()
-	defer server.Close()
-	reference, digest, err := push(ctx, server)
+	registry, err := startRegistry()
 	if err != nil {
 		return err
 	}
-	s.reference = reference
-	s.chapter("An image is pulled from a registry on loopback: %s", reference)
-	pull, err := s.daemon.ImagePull(ctx, reference, client.ImagePullOptions{})
+	defer registry.Close()
+	s.reference = registry.reference
+	s.chapter("An image is pulled from a registry on loopback: %s", s.reference)
+	pull, err := s.daemon.ImagePull(ctx, s.reference, client.ImagePullOptions{})
 	if err != nil {
 		return fmt.Errorf("cannot pull: %w", err)
 	}
@@ -111,7 +110,7 @@ func (s *story) imageIsPulled(ctx context.Context) error {
 	if _, err := s.daemon.get(ctx, "/example/pulls", &noted); err != nil {
 		return err
 	}
-	s.claim(len(noted) == 1 && noted[0].Digest == digest, fmt.Sprintf("GET /example/pulls: %+v", noted),
+	s.claim(len(noted) == 1 && noted[0].Digest == registry.digest.String(), fmt.Sprintf("GET /example/pulls: %+v", noted),
 		"pulls (image plugin) noted the image after it was unpacked")
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/containerd/errdefs"
 	"go.uber.org/fx"
@@ -32,14 +33,20 @@ func Graph(t Target, c *config.Config, format string) (string, error) {
 	return "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("format %q: use dot or mermaid", format))
 }
 
+// pattern compiles a regular expression when it is first needed: a daemon that
+// starts as it should needs none, and every shim would compile them too.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 // The lines of fx's drawing.
 var (
-	clusterLine     = regexp.MustCompile(`^\tsubgraph cluster_(\d+) \{$`)
-	packageLine     = regexp.MustCompile(`^\t\tlabel = "(.*)";$`)
-	constructorLine = regexp.MustCompile(`^\t\tconstructor_\d+ \[shape=plaintext label="(.*)"\];$`)
-	resultLine      = regexp.MustCompile(`^\t\t("[^"]+") \[label=`)
-	needLine        = regexp.MustCompile(`^\tconstructor_(\d+) -> ("[^"]+") \[`)
-	memberLine      = regexp.MustCompile(`^\t("\[type=[^"]+") -> ("[^"]+");$`)
+	clusterLine     = pattern(`^\tsubgraph cluster_(\d+) \{$`)
+	packageLine     = pattern(`^\t\tlabel = "(.*)";$`)
+	constructorLine = pattern(`^\t\tconstructor_\d+ \[shape=plaintext label="(.*)"\];$`)
+	resultLine      = pattern(`^\t\t("[^"]+") \[label=`)
+	needLine        = pattern(`^\tconstructor_(\d+) -> ("[^"]+") \[`)
+	memberLine      = pattern(`^\t("\[type=[^"]+") -> ("[^"]+");$`)
 )
 
 // nameStubs names the functions that fx knows as reflect.makeFuncStub: the
@@ -49,7 +56,7 @@ func (t Target) nameStubs(dot string) string {
 	lines := strings.Split(dot, "\n")
 	list := t.Plugins
 	for i := 2; i < len(lines); i++ {
-		result := resultLine.FindStringSubmatch(lines[i])
+		result := resultLine().FindStringSubmatch(lines[i])
 		if result == nil || !strings.Contains(lines[i-1], `label="makeFuncStub"`) {
 			continue
 		}
@@ -72,17 +79,17 @@ func mermaid(dot string) string {
 	var needs, members [][]string
 	id, pkg := "", ""
 	for _, line := range strings.Split(dot, "\n") {
-		if m := clusterLine.FindStringSubmatch(line); m != nil {
+		if m := clusterLine().FindStringSubmatch(line); m != nil {
 			id, pkg = m[1], ""
-		} else if m := packageLine.FindStringSubmatch(line); m != nil {
+		} else if m := packageLine().FindStringSubmatch(line); m != nil {
 			pkg = m[1][strings.LastIndexByte(m[1], '/')+1:] + "."
-		} else if m := constructorLine.FindStringSubmatch(line); m != nil {
+		} else if m := constructorLine().FindStringSubmatch(line); m != nil {
 			fmt.Fprintf(&out, "  c%s[\"%s%s\"]\n", id, pkg, m[1])
-		} else if m := resultLine.FindStringSubmatch(line); m != nil {
+		} else if m := resultLine().FindStringSubmatch(line); m != nil {
 			providers[m[1]] = append(providers[m[1]], id)
-		} else if m := needLine.FindStringSubmatch(line); m != nil {
+		} else if m := needLine().FindStringSubmatch(line); m != nil {
 			needs = append(needs, m[1:])
-		} else if m := memberLine.FindStringSubmatch(line); m != nil {
+		} else if m := memberLine().FindStringSubmatch(line); m != nil {
 			members = append(members, m[1:])
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"io"
 	"log"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -92,7 +91,7 @@ func structural(err error) bool {
 	return is
 }
 
-var provider = regexp.MustCompile(`provided by "([^"]+)"\.(\S+)`)
+var provider = pattern(`provided by "([^"]+)"\.(\S+)`)
 
 // readable returns the cause of an error of fx; a cycle as the functions on
 // it, and plugin in the place of a plugin's provider.
@@ -102,7 +101,7 @@ func readable(err error, plugin string) error {
 		return cause
 	}
 	var steps []string
-	for _, m := range provider.FindAllStringSubmatch(cause.Error(), -1) {
+	for _, m := range provider().FindAllStringSubmatch(cause.Error(), -1) {
 		step := path.Base(m[1]) + "." + m[2]
 		if step == pluginProvider && plugin != "" {
 			step = "plugin " + plugin

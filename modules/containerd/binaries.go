@@ -80,7 +80,7 @@ func unpack(compressed, path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o711); err != nil {
 		return err
 	}
-	z, err := zstd.NewReader(strings.NewReader(compressed), zstd.WithDecoderConcurrency(1))
+	z, err := zstd.NewReader(strings.NewReader(compressed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return err
 	}

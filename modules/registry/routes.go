@@ -5,15 +5,22 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/pouchfx/pouchfx/types"
 )
 
+// pattern compiles a regular expression when it is first needed: most daemons
+// have no routes of plugins, and every shim would compile them too.
+func pattern(text string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(text) })
+}
+
 var (
-	methodPattern   = regexp.MustCompile(`^[A-Z]+$`)
-	literalPattern  = regexp.MustCompile(`^[A-Za-z0-9._~!$&'()*+,;=:@-]+$`)
-	variablePattern = regexp.MustCompile(`^\{([A-Za-z_][A-Za-z0-9_]*)(:\.\*)?\}$`)
-	versionPattern  = regexp.MustCompile(`^v[0-9]+\.[0-9]+$`)
+	methodPattern   = pattern(`^[A-Z]+$`)
+	literalPattern  = pattern(`^[A-Za-z0-9._~!$&'()*+,;=:@-]+$`)
+	variablePattern = pattern(`^\{([A-Za-z_][A-Za-z0-9_]*)(:\.\*)?\}$`)
+	versionPattern  = pattern(`^v[0-9]+\.[0-9]+$`)
 )
 
 // CheckRoutes reports a route that cannot be served: no handler, a pattern
@@ -28,7 +35,7 @@ func CheckRoutes(specs []*types.HandlerSpec) error {
 		}
 		shape, err := shapeOf(s.Path)
 		switch {
-		case !methodPattern.MatchString(s.Method):
+		case !methodPattern().MatchString(s.Method):
 			err = fmt.Errorf("the method must be in capitals")
 		case err == nil && s.HandlerFunc == nil:
 			err = errors.New("it has no handler")
@@ -56,11 +63,11 @@ func shapeOf(path string) (string, error) {
 	names := make(map[string]bool)
 	greedy := false
 	for i, segment := range strings.Split(rest, "/") {
-		variable := variablePattern.FindStringSubmatch(segment)
+		variable := variablePattern().FindStringSubmatch(segment)
 		switch {
-		case i == 0 && versionPattern.MatchString(segment):
+		case i == 0 && versionPattern().MatchString(segment):
 			return "", errors.New("leave out the version: every route is served with and without one")
-		case variable == nil && !literalPattern.MatchString(segment):
+		case variable == nil && !literalPattern().MatchString(segment):
 			return "", fmt.Errorf("segment %q must be a literal, {name} or {name:.*}", segment)
 		case variable == nil:
 			shape.WriteString("/" + segment)

@@ -36,7 +36,9 @@ func pack(program, out string) error {
 		return err
 	}
 	defer packed.Close()
-	z, err := zstd.NewWriter(packed, zstd.WithEncoderLevel(zstd.SpeedBestCompression))
+	// The window is memory that the daemon needs to unpack it, and keeps for a
+	// while. Of a bigger one the file would be a hundredth smaller.
+	z, err := zstd.NewWriter(packed, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(512<<10))
 	if err != nil {
 		return err
 	}

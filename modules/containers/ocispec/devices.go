@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/containerd/containerd/v2/pkg/oci"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -67,11 +68,15 @@ func defaultDeviceRules() []specs.LinuxDeviceCgroup {
 	return rules
 }
 
-var deviceRule = regexp.MustCompile(`^([acb]) ([0-9]{1,9}|\*):([0-9]{1,9}|\*) ([rwm]{1,3})$`)
+// deviceRule is compiled when it is first needed: few containers have rules, and
+// every shim would compile it too.
+var deviceRule = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([acb]) ([0-9]{1,9}|\*):([0-9]{1,9}|\*) ([rwm]{1,3})$`)
+})
 
 // ParseDeviceRule reads a rule of --device-cgroup-rule: "c 42:* rmw".
 func ParseDeviceRule(text string) (specs.LinuxDeviceCgroup, error) {
-	m := deviceRule.FindStringSubmatch(text)
+	m := deviceRule().FindStringSubmatch(text)
 	if m == nil {
 		return specs.LinuxDeviceCgroup{}, invalid("invalid device cgroup rule format: %q", text)
 	}

@@ -208,7 +208,7 @@ func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo 
 func (s *Service) lease(ctx context.Context, c *ctr, made []string) (leases.Lease, error) {
 	labels := map[string]string{labelOp: opCreate, labelSnapshotter: c.record().Snapshotter}
 	for _, volume := range made {
-		labels[labelVolume+volume] = ""
+		labels[labelVolume+volume] = "new" // containerd drops a label without a value
 	}
 	l, err := s.Engine.Client().LeasesService().Create(ctx, leases.WithID(leasePrefix+c.id), leases.WithLabels(labels), leases.WithExpiration(24*time.Hour))
 	if errdefs.IsAlreadyExists(err) {

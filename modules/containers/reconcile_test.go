@@ -26,6 +26,21 @@ import (
 func TestStartFinishesOrUndoesWhatAKillInterrupted(t *testing.T) {
 	f := newFixture(t, nil)
 
+	t.Run("a create that had made a volume", func(t *testing.T) {
+		ctx := f.engine.Context(t.Context())
+		c := newCtr(newID(), &record{Snapshotter: f.engine.Snapshotter()}, nil)
+		volume := newID()
+		_, err := f.lease(ctx, c, []string{volume})
+		require.NoError(t, err)
+		_, err = f.volumes.CreateFor(ctx, &types.VolumeCreateConfig{Name: volume}, c.id)
+		require.NoError(t, err)
+		f.reopen(t)
+		_, err = f.volumes.Get(ctx, volume)
+		assert.True(t, errdefs.IsNotFound(err), "%v", err)
+		leases, err := f.engine.Client().LeasesService().List(ctx)
+		require.NoError(t, err)
+		assert.Empty(t, leases)
+	})
 	t.Run("a start before there was a process", func(t *testing.T) {
 		id := f.create(t, "", nil, "true")
 		f.beginStart(t, id)

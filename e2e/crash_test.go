@@ -47,7 +47,10 @@ func (s *storm) blow(ctx context.Context, d *daemon, worker int) {
 			script = "sleep 1000"
 		}
 		res, err := d.client.ContainerCreate(ctx, client.ContainerCreateOptions{
-			Config:     &container.Config{Image: "box", Cmd: []string{"sh", "-c", script}, Labels: map[string]string{"script": script}},
+			Config: &container.Config{
+				Image: "box", Cmd: []string{"sh", "-c", script}, Labels: map[string]string{"script": script},
+				Volumes: map[string]struct{}{"/anonymous": {}},
+			},
 			HostConfig: &container.HostConfig{NetworkMode: "none", Binds: []string{fmt.Sprintf("storm%d:/data", worker)}},
 		})
 		if err != nil {
@@ -66,7 +69,7 @@ func (s *storm) blow(ctx context.Context, d *daemon, worker int) {
 			continue
 		}
 		s.set(res.ID, "unsure")
-		if _, err := d.client.ContainerRemove(ctx, res.ID, client.ContainerRemoveOptions{Force: true}); err != nil {
+		if _, err := d.client.ContainerRemove(ctx, res.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
 			return
 		}
 		s.mu.Lock()
@@ -126,6 +129,9 @@ func (s *storm) check(t *testing.T, d *daemon, round int) {
 	defer s.mu.Unlock()
 	for id, state := range s.known {
 		res, err := d.client.ContainerInspect(testContext(t), id, client.ContainerInspectOptions{})
+		if err == nil {
+			assert.NotEqual(t, 255, res.Container.State.ExitCode, "round %d: how a process ended is known, or it never ran: %+v", round, res.Container.State)
+		}
 		if state == "unsure" {
 			continue
 		}
@@ -150,9 +156,12 @@ func (s *storm) clear(t *testing.T, d *daemon) {
 	list, err := d.client.ContainerList(testContext(t), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("label", "script")})
 	require.NoError(t, err)
 	for _, c := range list.Items {
-		_, err := d.client.ContainerRemove(testContext(t), c.ID, client.ContainerRemoveOptions{Force: true})
+		_, err := d.client.ContainerRemove(testContext(t), c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		require.NoError(t, err)
 	}
+	volumes, err := d.client.VolumeList(testContext(t), client.VolumeListOptions{Filters: client.Filters{}.Add("label", "com.docker.volume.anonymous")})
+	require.NoError(t, err)
+	assert.Empty(t, volumes.Items, "anonymous volumes are left")
 	clear(s.known)
 	maps.DeleteFunc(s.removed, func(string, bool) bool { return true })
 }

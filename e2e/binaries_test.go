@@ -48,11 +48,11 @@ func build(dir string) (binaries, error) {
 		containerd:   filepath.Join(dir, "containerd"),
 	}
 	static := []string{"-trimpath", "-ldflags=-s -w"}
-	ours, cgo := static, "CGO_ENABLED=0"
+	ours, cgo := []string{"-trimpath", "-ldflags=-s -w -funcalign=16"}, "CGO_ENABLED=0" // as the Makefile has them, tags too
 	if raceEnabled {
 		ours, cgo = []string{"-race"}, "CGO_ENABLED=1"
 	}
-	tags := "no_rdt,grpcnotrace" // as the Makefile has them
+	tags := "no_rdt,grpcnotrace"
 	for tag, file := range map[string]string{"assets": "../modules/containerd/assets/runc.zst", "demo": "../cmd/demo-daemon/demo/guest.bin"} {
 		if _, err := os.Stat(file); err == nil { // made by make
 			tags += "," + tag

@@ -33,6 +33,20 @@ func (s *Service) rootMounts(ctx context.Context, c *ctr) ([]coremount.Mount, er
 	return snapshotter.Mounts(ctx, c.id)
 }
 
+// withMount calls f with the place where mount mounts. What f says comes back
+// without that place in front of it, which is gone then.
+func withMount(mount func(context.Context, []coremount.Mount, func(string) error) error, ctx context.Context, mounts []coremount.Mount, f func(root string) error) error {
+	var failed error
+	err := mount(ctx, mounts, func(root string) error {
+		failed = f(root)
+		return failed
+	})
+	if failed != nil {
+		return failed
+	}
+	return err
+}
+
 // removeSnapshot removes a container's root filesystem.
 func (s *Service) removeSnapshot(ctx context.Context, snapshotter, id string) error {
 	service, err := s.snapshots(snapshotter)

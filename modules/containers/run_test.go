@@ -56,6 +56,15 @@ func TestContainersRun(t *testing.T) {
 		assert.Equal(t, statusCreated, state.Status)
 		require.NoError(t, f.Remove(t.Context(), id, RemoveOptions{}))
 	})
+	t.Run("a user who is not there is the client's fault", func(t *testing.T) {
+		id := f.create(t, "", func(c *types.ContainerCreateConfig) { c.User = "nosuch" }, "true")
+		require.EqualError(t, f.Service.Start(t.Context(), id), "unable to find user nosuch: no matching entries in passwd file")
+		require.NoError(t, f.Remove(t.Context(), id, RemoveOptions{}))
+	})
+	t.Run("the host's message queues are there", func(t *testing.T) {
+		_, stderr, code := f.run(t, func(c *types.ContainerCreateConfig) { c.HostConfig.IpcMode = "host" }, "ls", "/dev/mqueue")
+		assert.Zero(t, code, stderr)
+	})
 	t.Run("limits are in the cgroup", func(t *testing.T) {
 		stdout, stderr, _ := f.run(t, func(c *types.ContainerCreateConfig) { c.HostConfig.Memory = 64 << 20 },
 			"cat", memoryLimit())

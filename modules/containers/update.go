@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +16,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 
 	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
+	"github.com/pouchfx/pouchfx/modules/jsonbody"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -77,12 +77,12 @@ func (s *Service) readUpdate(ctx context.Context, body io.ReadCloser) (*types.Up
 // wrong types, and anything behind the object, are errors.
 func decodeUpdate(text []byte) (*types.UpdateConfig, error) {
 	var u types.UpdateConfig
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(&u); err != nil {
-		return nil, invalid("invalid JSON: %v", err)
+	err := jsonbody.Decode(bytes.NewReader(text), &u)
+	if err == io.EOF {
+		err = invalid("invalid JSON: got EOF while reading request body")
 	}
-	if d.More() {
-		return nil, invalid("unexpected content after JSON")
+	if err != nil {
+		return nil, err
 	}
 	for _, e := range u.Env {
 		if name, _, _ := strings.Cut(e, "="); name == "" || strings.ContainsRune(e, 0) {
@@ -219,7 +219,7 @@ func (s *Service) postUpdate(ctx context.Context, c *ctr) error {
 		}
 		return s.Hooks.PostUpdate(ctx, root, env)
 	}
-	return coremount.WithTempMount(ctx, mounts, func(root string) error {
+	return withMount(coremount.WithTempMount, ctx, mounts, func(root string) error {
 		return s.Hooks.PostUpdate(ctx, root, env)
 	})
 }

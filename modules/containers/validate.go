@@ -163,26 +163,6 @@ func validateHost(c *types.ContainerCreateConfig) error {
 	return err
 }
 
-// validateNetwork allows the modes that this daemon has.
-func validateNetwork(c *types.ContainerCreateConfig) error {
-	mode := c.HostConfig.NetworkMode
-	known := func(name string) bool {
-		return slices.Contains([]string{"", "default", "bridge", "none", "host"}, name)
-	}
-	if !known(string(mode)) && !mode.IsContainer() {
-		return notFound("network %s not found", mode)
-	}
-	if mode.IsContainer() && mode.ConnectedContainer() == "" {
-		return invalid("invalid network mode: invalid container format container:<name|id>")
-	}
-	for name := range c.NetworkingConfig.EndpointsConfig {
-		if !known(name) && !strings.HasPrefix(name, "container:") {
-			return notFound("network %s not found", name)
-		}
-	}
-	return nil
-}
-
 // minMemory is the least that a container can start with.
 const minMemory = 6 << 20
 
@@ -219,11 +199,8 @@ func validateResources(r *types.Resources) error {
 	case r.BlkioWeight > 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000):
 		return invalid("Range of blkio weight is from 10 to 1000")
 	}
-	if !validSet(r.CpusetCpus) {
-		return invalid("Invalid value %s for cpuset cpus", r.CpusetCpus)
-	}
-	if !validSet(r.CpusetMems) {
-		return invalid("Invalid value %s for cpuset mems", r.CpusetMems)
+	if err := ocispec.CheckSets(r.CpusetCpus, r.CpusetMems); err != nil {
+		return err
 	}
 	for _, l := range r.Ulimits {
 		if l == nil || l.Soft > l.Hard && l.Hard != -1 {
@@ -232,24 +209,4 @@ func validateResources(r *types.Resources) error {
 	}
 	_, err := ocispec.Resources(r)
 	return err
-}
-
-// validSet tells whether text is a list such as 0-2,5.
-func validSet(text string) bool {
-	if text == "" {
-		return true
-	}
-	for _, part := range strings.Split(text, ",") {
-		low, high, ranged := strings.Cut(strings.TrimSpace(part), "-")
-		a, err := strconv.ParseUint(low, 10, 16)
-		if err != nil {
-			return false
-		}
-		if ranged {
-			if b, err := strconv.ParseUint(high, 10, 16); err != nil || b < a {
-				return false
-			}
-		}
-	}
-	return true
 }

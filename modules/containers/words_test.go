@@ -1,11 +1,13 @@
 package containers
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -140,12 +142,21 @@ func TestRefusedSettings(t *testing.T) {
 			c.HostConfig.LogConfig.Config = map[string]string{"max-size": "x"}
 		},
 		"host": func(c *types.ContainerCreateConfig) { c.HostConfig.ExtraHosts = []string{"name"} },
+		// For "not found" the docker CLI would pull the image.
+		"network":  func(c *types.ContainerCreateConfig) { c.HostConfig.NetworkMode = "nosuch" },
+		"endpoint": func(c *types.ContainerCreateConfig) { connected("nosuch", nil)(c) },
+		"two networks": func(c *types.ContainerCreateConfig) {
+			c.NetworkingConfig.EndpointsConfig = map[string]*network.EndpointSettings{"none": nil, "host": nil}
+		},
+		"address": connected("none", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: netip.MustParseAddr("10.0.0.9")}}),
 	} {
 		assert.ErrorIs(t, valid(change), errdefs.ErrInvalidArgument, name)
 	}
 	for name, change := range map[string]func(*types.ContainerCreateConfig){
 		"StorageOpt":  func(c *types.ContainerCreateConfig) { c.HostConfig.StorageOpt = map[string]string{"size": "1g"} },
 		"VolumesFrom": func(c *types.ContainerCreateConfig) { c.HostConfig.VolumesFrom = []string{"x"} },
+		"MacAddress":  connected("none", &network.EndpointSettings{MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}),
+		"Aliases":     connected("default", &network.EndpointSettings{Aliases: []string{"db"}}),
 		"syslog":      func(c *types.ContainerCreateConfig) { c.HostConfig.LogConfig.Type = "syslog" },
 	} {
 		err := valid(change)
@@ -153,6 +164,23 @@ func TestRefusedSettings(t *testing.T) {
 		assert.ErrorContains(t, err, name)
 	}
 	require.NoError(t, valid(func(*types.ContainerCreateConfig) {}))
+	require.NoError(t, valid(connected("default", &network.EndpointSettings{})))
+}
+
+func connected(name string, e *network.EndpointSettings) func(*types.ContainerCreateConfig) {
+	return func(c *types.ContainerCreateConfig) {
+		c.NetworkingConfig.EndpointsConfig = map[string]*network.EndpointSettings{name: e}
+	}
+}
+
+func TestABadUpdateNamesItsKey(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"Memory":"x"}`: "invalid JSON: Memory: cannot use string", ``: "invalid JSON: got EOF while reading request body", `{}{}`: "unexpected content after JSON",
+	} {
+		_, err := decodeUpdate([]byte(text))
+		require.ErrorIs(t, err, errdefs.ErrInvalidArgument, text)
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 func TestPSOutputIsPickedByPid(t *testing.T) {

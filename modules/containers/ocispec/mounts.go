@@ -52,7 +52,7 @@ func defaultMounts(in Input) []specs.Mount {
 	switch {
 	case h.IpcMode.IsNone():
 	case h.IpcMode.IsHost():
-		mounts[5] = specs.Mount{Destination: "/dev/mqueue", Type: "bind", Source: "/dev/mqueue", Options: []string{"rbind", "nosuid", "noexec", "nodev"}}
+		// The mount of mqueue shows the host's queues, as its namespace is theirs.
 		mounts = append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"rbind", "nosuid", "noexec", "nodev"}})
 	default:
 		mounts = append(mounts, specs.Mount{

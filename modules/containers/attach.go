@@ -64,19 +64,22 @@ func (s *Service) Attach(ctx context.Context, name string, o AttachOptions, io S
 	if !o.Stream {
 		return replay(ctx, log, io)
 	}
-	if s.serve(ctx, hub, io, input, r.Config.StdinOnce, log) {
+	// A terminal outlives its clients: one that is gone has typed no end.
+	if s.serve(ctx, hub, io, input, r.Config.StdinOnce && !r.Config.Tty, log) {
 		s.publish(c, eventtypes.ActionDetach)
 	}
 	return nil
 }
 
 // detachable returns the client's input, which ends at the detach keys where
-// there is a terminal.
+// there is a terminal. Keys that are none are an error even where no use is
+// made of them.
 func detachable(io Streams, terminal bool) (io.Reader, error) {
-	if io.Stdin == nil || !terminal {
-		return io.Stdin, nil
+	input, err := stdio.Detachable(io.Stdin, io.DetachKeys)
+	if err != nil || io.Stdin == nil || !terminal {
+		return io.Stdin, err
 	}
-	return stdio.Detachable(io.Stdin, io.DetachKeys)
+	return input, nil
 }
 
 // replay writes what a log, if there is one, holds now.

@@ -149,7 +149,11 @@ func (s *Service) ExecResize(ctx context.Context, id string, h, w uint32) error 
 	if !running {
 		return conflict("exec process is not running")
 	}
-	return process.Resize(ctx, w, h)
+	err = process.Resize(ctx, w, h)
+	if err != nil && contains(err.Error(), "cannot resize a stopped") { // it has just ended
+		return conflict("exec process is not running")
+	}
+	return err
 }
 
 // execProcess is the specification of a further process: the container's own,

@@ -60,7 +60,7 @@ func (s *Service) ExecStart(ctx context.Context, id string, o ExecStartOptions, 
 	done := make(chan bool, 1)
 	serving, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { done <- s.serve(serving, hub, streams, input, true, nil) }() // ends with the hub, or cancel
+	go func() { done <- s.serve(serving, hub, streams, input, !e.config.Tty, nil) }() // ends with the hub, or cancel
 	gone, err := s.runExec(ctx, e, hub)
 	if err != nil {
 		if out := streams.Stdout; out != nil {
@@ -125,7 +125,11 @@ func (s *Service) runExec(ctx context.Context, e *execution, hub *stdio.Hub) (go
 	}
 	if err != nil {
 		hub.Close(0)
-		e.end(exitCodeOf(err))
+		code := exitCodeOf(err)
+		if code == exitCodeUnknown && errdefs.IsInvalidArgument(err) { // such as a user who is not there
+			code = exitCannotRun
+		}
+		e.end(code)
 		return nil, err
 	}
 	s.publish(e.c, eventtypes.Action("exec_start: "+strings.Join(e.config.Cmd, " ")), "execID", e.id)

@@ -118,6 +118,8 @@ func TestAContainersLife(t *testing.T) {
 		id := f.create(t, "", func(c *types.ContainerCreateConfig) { c.HostConfig.RestartPolicy.Name = container.RestartPolicyAlways }, "sh", "-c", "exit 1")
 		require.NoError(t, f.Service.Start(ctx, id))
 		eventually(t, "a restart", func() bool { return f.inspect(t, id).RestartCount > 0 })
+		eventually(t, "a longer wait", func() bool { return f.inspect(t, id).RestartCount > 2 && f.inspect(t, id).State.Restarting })
+		require.ErrorContains(t, f.Remove(ctx, id, RemoveOptions{}), "container is restarting: stop the container before removing")
 		err := f.Service.Stop(ctx, id, nil, "")
 		require.True(t, err == nil || errdefs.IsNotModified(err), "%v", err)
 		eventually(t, "the end", func() bool { return f.inspect(t, id).State.Status == statusExited })

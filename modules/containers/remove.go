@@ -77,6 +77,8 @@ func (c *ctr) markRemoving(force bool) error {
 		return conflict("cannot remove container %q: container is paused and must be unpaused first", "/"+name)
 	case c.run != nil && !force:
 		return conflict("cannot remove container %q: container is running: stop the container before removing or force remove", "/"+name)
+	case c.pending != nil && !force:
+		return conflict("cannot remove container %q: container is restarting: stop the container before removing or force remove", "/"+name)
 	}
 	c.removing = true
 	return nil

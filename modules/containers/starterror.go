@@ -37,13 +37,16 @@ func runtimeMessage(err error) string {
 // a reason of which the shell knows nothing.
 const exitCodeUnknown = 128
 
+// exitCannotRun is the status of a command that is there and cannot be run.
+const exitCannotRun = 126
+
 // exitCodeOf is the status that a shell would give: 126 for a command that
 // cannot be run, 127 for one that is not there.
 func exitCodeOf(err error) int {
 	text := err.Error()
 	switch {
 	case contains(text, syscall.EACCES.Error()), contains(text, syscall.EISDIR.Error()):
-		return 126
+		return exitCannotRun
 	case contains(text, "executable file not found"), contains(text, syscall.ENOENT.Error()), contains(text, syscall.ENOTDIR.Error()):
 		return 127
 	}

@@ -117,7 +117,7 @@ func (s *Service) signal(ctx context.Context, c *ctr, r *run, sig syscall.Signal
 	defer cancel()
 	err := r.task.Kill(ctx, sig)
 	if err != nil && !errdefs.IsNotFound(err) && !contains(err.Error(), "process already finished") {
-		return fmt.Errorf("cannot kill container: %s: %w", c.id, err)
+		return fmt.Errorf("cannot send signal %d to container %s: %w", sig, c.id, err)
 	}
 	s.publish(c, eventtypes.ActionKill, "signal", strconv.Itoa(int(sig)))
 	ending := sig == syscall.SIGKILL || sig == c.ownSignal()
@@ -195,7 +195,7 @@ func (s *Service) Kill(ctx context.Context, name, text string) error {
 		if ending && c.cancelRestart() {
 			return s.setStopped(ctx, c)
 		}
-		return conflict("cannot kill container: %s: container %s is not running", name, c.id)
+		return conflict("container %s is not running", c.id)
 	}
 	if ending {
 		if err := s.setStopped(ctx, c); err != nil {

@@ -74,6 +74,7 @@ type Volumes interface {
 	List(ctx context.Context, f filters.Args) (volume.ListResponse, error)
 	Remove(ctx context.Context, name string, force bool) error
 	Prune(ctx context.Context, f filters.Args) (volume.PruneReport, error)
+	Usage(ctx context.Context) ([]volume.Volume, error)
 }
 
 // Engine is what the API shows of modules/containerd.

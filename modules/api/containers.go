@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -212,7 +214,12 @@ func (h *containerHandlers) update(ctx context.Context, w http.ResponseWriter, r
 		return err
 	}
 	updated, err := h.backend.Update(ctx, r.PathValue("name"), http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
+	switch {
+	case isTooLarge(err):
+		return errLargeBody
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return errSlowBody
+	case err != nil:
 		return err
 	}
 	return writeJSON(w, http.StatusOK, updated)

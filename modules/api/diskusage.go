@@ -39,32 +39,47 @@ func (h *systemHandlers) diskUsage(ctx context.Context, w http.ResponseWriter, r
 	wanted := func(kind string) bool { return len(chosen) == 0 || slices.Contains(chosen, kind) }
 	usage := diskUsage{BuildCache: []build.CacheRecord{}}
 	if wanted("image") {
-		images, err := h.params.Images.List(ctx, images.ListOptions{All: true, SharedSize: true})
+		all, err := h.imageUsage(ctx)
 		if err != nil {
 			return err
 		}
-		usage.Images, usage.LayersSize = legacyImages(ctx, images), layersSize(images)
+		usage.Images, usage.LayersSize = legacyImages(ctx, all), layersSize(all)
 	}
 	if wanted("container") {
-		containers, err := h.params.Containers.List(ctx, containers.ListOptions{All: true, Size: true})
+		all, err := h.params.Containers.List(ctx, containers.ListOptions{All: true, Size: true})
 		if err != nil {
 			return err
 		}
-		usage.Containers = list(legacySummaries(ctx, containers))
+		usage.Containers = list(legacySummaries(ctx, all))
 	}
 	if wanted("volume") {
-		volumes, err := h.params.Volumes.List(ctx, nil)
+		all, err := h.params.Volumes.Usage(ctx)
 		if err != nil {
 			return err
 		}
-		usage.Volumes = list(volumes.Volumes)
-		for i := range usage.Volumes {
-			if usage.Volumes[i].UsageData == nil { // clients expect it here, with -1 for unknown
-				usage.Volumes[i].UsageData = &volume.UsageData{Size: -1, RefCount: -1}
-			}
-		}
+		usage.Volumes = list(all)
 	}
 	return writeJSON(w, http.StatusOK, usage)
+}
+
+// imageUsage lists the images with the number of containers that each has.
+func (h *systemHandlers) imageUsage(ctx context.Context) ([]image.Summary, error) {
+	all, err := h.params.Images.List(ctx, images.ListOptions{All: true, SharedSize: true})
+	if err != nil {
+		return nil, err
+	}
+	users, err := h.params.Containers.List(ctx, containers.ListOptions{All: true})
+	if err != nil {
+		return nil, err
+	}
+	count := map[string]int64{}
+	for _, c := range users {
+		count[c.ImageID]++
+	}
+	for i := range all {
+		all[i].Containers = count[all[i].ID]
+	}
+	return all, nil
 }
 
 // layersSize adds up the images' own layers, and what they share once.

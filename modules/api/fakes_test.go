@@ -216,6 +216,9 @@ func (f *fakeVolumes) Prune(_ context.Context, args filters.Args) (volume.PruneR
 	f.pruned = args
 	return volume.PruneReport{}, f.err
 }
+func (f *fakeVolumes) Usage(context.Context) ([]volume.Volume, error) {
+	return []volume.Volume{{Name: "data", UsageData: &volume.UsageData{Size: 7, RefCount: 1}}}, f.err
+}
 
 type fakeEngine struct{}
 

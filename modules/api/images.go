@@ -80,7 +80,7 @@ func (h *imageHandlers) tag(ctx context.Context, w http.ResponseWriter, r *http.
 func targetReference(repo, tag string) (reference.NamedTagged, error) {
 	named, err := reference.ParseNormalizedNamed(repo)
 	if err != nil {
-		return nil, badRequest("invalid reference format: %q: %v", repo, err)
+		return nil, badReference(repo, err)
 	}
 	if _, isDigest := named.(reference.Digested); isDigest {
 		return nil, badRequest("refusing to create a tag with a digest reference: %q", repo)

@@ -91,6 +91,13 @@ func TestPullReferences(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, tc.want, ref.String())
 	}
+	for image, want := range map[string]string{
+		"":   "invalid reference format: the name of the image is missing",
+		"UP": `invalid reference format: repository name (library/UP) must be lowercase: "UP"`,
+	} {
+		_, err := pullReference(image, "")
+		assert.EqualError(t, err, want)
+	}
 }
 
 func TestPullPassesTheCredentialsOn(t *testing.T) {

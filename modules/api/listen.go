@@ -42,9 +42,21 @@ func listenTCP(address string, c *config.Config) (net.Listener, error) {
 	}
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on tcp://%s: %w", address, err)
+		return nil, cannotListen("tcp://"+address, err)
 	}
 	return wrapTLS(l, secure), nil
+}
+
+// cannotListen says what to do about what is common.
+func cannotListen(host string, err error) error {
+	remedy := "choose another --host"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		remedy = "stop the program that uses it, or " + remedy
+	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+		remedy = "start the daemon as root, or " + remedy
+	}
+	return fmt.Errorf("cannot listen on %s: %w: %s", host, err, remedy)
 }
 
 func listenSystemd(c *config.Config) ([]net.Listener, error) {
@@ -119,7 +131,7 @@ func listenUnix(path, group string) (net.Listener, error) {
 	}
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: fresh, Net: "unix"})
 	if err != nil {
-		return nil, fmt.Errorf("cannot listen on unix://%s: %w", path, err)
+		return nil, cannotListen("unix://"+path, err)
 	}
 	l.SetUnlinkOnClose(false)
 	err = os.Chmod(fresh, socketMode)

@@ -87,6 +87,16 @@ func TestOneBadHostClosesTheOthers(t *testing.T) {
 	}
 }
 
+func TestAPortInUse(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	d := newDaemon(t, func(p *Params) {
+		p.Config.Hosts, p.Config.InsecureTCP = []string{"tcp://" + taken.Addr().String()}, true
+	})
+	assert.ErrorContains(t, d.Start(t.Context()), "address already in use: stop the program that uses it, or choose another --host")
+}
+
 func TestPlainTCPMustBeAskedFor(t *testing.T) {
 	d := newDaemon(t, func(p *Params) { p.Config.Hosts = []string{"tcp://127.0.0.1:0"} })
 	assert.ErrorContains(t, d.Start(t.Context()), "--tlsverify")

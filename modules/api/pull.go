@@ -53,7 +53,7 @@ func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http
 func pullReference(image, tag string) (reference.Named, error) {
 	named, err := reference.ParseNormalizedNamed(image)
 	if err != nil {
-		return nil, badRequest("invalid reference format: %q: %v", image, err)
+		return nil, badReference(image, err)
 	}
 	switch {
 	case tag == "":
@@ -70,6 +70,14 @@ func pullReference(image, tag string) (reference.Named, error) {
 		return nil, badRequest("invalid tag %q: %v", tag, err)
 	}
 	return tagged, nil
+}
+
+// badReference is Docker's message, which alone does not say of what.
+func badReference(name string, err error) error {
+	if name == "" {
+		return badRequest("invalid reference format: the name of the image is missing")
+	}
+	return badRequest("%v: %q", err, name)
 }
 
 // load reads an image archive from the body.

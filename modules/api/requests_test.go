@@ -10,6 +10,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/image"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -209,6 +211,18 @@ func TestOwnEndpoints(t *testing.T) {
 		res, _ := conn.do("GET", path, "")
 		assert.Equal(t, status, res.StatusCode, path)
 	}
+}
+
+func TestDiskUsageCountsUsers(t *testing.T) {
+	d := startDaemon(t)
+	d.images.list = []image.Summary{{ID: "sha256:a", Size: 9, Containers: -1}, {ID: "sha256:b", Containers: -1}}
+	d.containers.list = []container.Summary{{ID: "one", ImageID: "sha256:a"}, {ID: "two", ImageID: "sha256:a"}}
+	_, body := d.dial().do("GET", "/v1.44/system/df", "")
+	var usage diskUsage
+	require.NoError(t, json.Unmarshal([]byte(body), &usage))
+	assert.EqualValues(t, 2, usage.Images[0].Containers)
+	assert.Zero(t, usage.Images[1].Containers)
+	assert.Equal(t, &volume.UsageData{Size: 7, RefCount: 1}, usage.Volumes[0].UsageData)
 }
 
 func FuzzDecodeCreate(f *testing.F) {

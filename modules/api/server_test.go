@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -198,6 +199,9 @@ func TestAHugeBodyIsRefused(t *testing.T) {
 	res, err := d.http().Post("http://d/containers/web/update", "application/json", strings.NewReader(body))
 	require.NoError(t, err)
 	assert.Equal(t, 413, res.StatusCode)
+	text, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "the request's body is larger than 4 MiB")
 	require.NoError(t, res.Body.Close())
 
 	res, err = d.http().Post("http://d/images/load", "application/x-tar", bytes.NewReader(make([]byte, maxBody+1)))

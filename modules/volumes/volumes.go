@@ -162,6 +162,36 @@ func (s *Service) List(_ context.Context, f filters.Args) (volume.ListResponse, 
 	return list, nil
 }
 
+// Usage returns all volumes, by name, with the bytes that each holds and the
+// number of containers that refer to it. It reads the directories of all; what
+// is mounted in a volume is not counted, and its size is -1.
+func (s *Service) Usage(ctx context.Context) ([]volume.Volume, error) {
+	found, err := s.List(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found.Volumes {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v := &found.Volumes[i]
+		v.UsageData = &volume.UsageData{Size: -1, RefCount: s.references(v.Name)}
+		if len(v.Options) == 0 {
+			v.UsageData.Size = int64(s.size(v.Name))
+		}
+	}
+	return found.Volumes, nil
+}
+
+func (s *Service) references(name string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if e, ok := s.volumes[name]; ok {
+		return int64(len(e.users))
+	}
+	return 0
+}
+
 // find returns a volume. The caller holds the lock.
 func (s *Service) find(name string) (*entry, error) {
 	e, ok := s.volumes[name]

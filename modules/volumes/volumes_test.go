@@ -54,6 +54,25 @@ func (h *house) begin(t *testing.T, hooks plugins.VolumePlugin) {
 	require.NoError(t, h.Start(t.Context()))
 }
 
+func TestUsage(t *testing.T) {
+	h := newHouse(t, noHook)
+	for _, name := range []string{"plain", "mounted"} {
+		options := map[string]string{}
+		if name == "mounted" {
+			options = map[string]string{"type": "tmpfs", "device": "tmpfs"}
+		}
+		v, err := h.Create(t.Context(), &types.VolumeCreateConfig{Name: name, DriverOpts: options})
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(v.Mountpoint, "file"), []byte("12345"), 0o600))
+	}
+	require.NoError(t, h.Acquire(t.Context(), "plain", "c"))
+	all, err := h.Usage(t.Context())
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+	assert.Equal(t, &volume.UsageData{Size: -1}, all[0].UsageData)
+	assert.Equal(t, &volume.UsageData{Size: 5, RefCount: 1}, all[1].UsageData)
+}
+
 func (h *house) end(t *testing.T) {
 	t.Helper()
 	require.NoError(t, h.Stop(context.Background()))

@@ -101,6 +101,7 @@ func TestMistakesInTheFileAreNamedWithLineAndKey(t *testing.T) {
 		"no hosts":              {"hosts: []\n", ":1: hosts: the API needs at least one address"},
 		"host without scheme":   {"\nhosts: [localhost]\n", `:2: hosts: "localhost": use unix:///path, tcp://address:port`},
 		"open tcp host":         {"hosts: [tcp://127.0.0.1:2375]\n", "insist with insecure-tcp"},
+		"tcp port too big":      {"hosts: [tcp://127.0.0.1:65536]\ninsecure-tcp: true\n", "with a port up to 65535"},
 		"tcp without port":      {"hosts: [tcp://127.0.0.1]\n", "write tcp://address:port"},
 		"half of tls":           {"tlscert: /c\n", "tlscert and tlskey belong together"},
 		"tlsverify alone":       {"tlsverify: true\n", ":1: tlsverify: it needs tlscacert, tlscert and tlskey as well"},

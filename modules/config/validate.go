@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -77,8 +78,12 @@ func (c *Config) checkHost(host string) error {
 			return fmt.Errorf("%q: the path of a unix socket has at most 107 bytes, this one has %d", host, len(rest))
 		}
 	case found && scheme == "tcp":
-		if _, port, err := net.SplitHostPort(rest); err != nil || port == "" {
-			return fmt.Errorf("%q: write tcp://address:port, as in tcp://127.0.0.1:2376", host)
+		_, port, err := net.SplitHostPort(rest)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			return fmt.Errorf("%q: write tcp://address:port with a port up to 65535, as in tcp://127.0.0.1:2376", host)
 		}
 		if !c.TLSVerify && !c.InsecureTCP {
 			return fmt.Errorf("%q: whoever reaches this port becomes root here: demand client certificates with tlsverify, or insist with insecure-tcp", host)

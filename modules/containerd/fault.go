@@ -21,6 +21,8 @@ func explain(err error) error {
 		return fmt.Errorf("the disk of %s is full: free some space, or choose other directories with --data-root and --exec-root: %w", where, err)
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
 		return fmt.Errorf("no permission for %s: start the daemon as root, outside of other containers or in a privileged one: %w", where, err)
+	case errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%s is in the way and is no directory: remove it, or choose other directories with --data-root and --exec-root: %w", where, err)
 	}
 	return err
 }

@@ -85,6 +85,14 @@ func TestReadOnlyDisk(t *testing.T) {
 	requireRefusal(t, c, "read-only filesystem", "--data-root")
 }
 
+func TestAFileInTheWay(t *testing.T) {
+	c := containerdtest.Config(t)
+	file := filepath.Dir(c.Root) + "/file"
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	c.Root = filepath.Join(file, "d")
+	requireRefusal(t, c, file+" is in the way and is no directory", "--data-root")
+}
+
 func TestFullDisk(t *testing.T) {
 	c := containerdtest.Config(t)
 	mountTmpfs(t, c.Root, "size=32k")

@@ -30,6 +30,7 @@ func (s *Service) Load(ctx context.Context, r io.Reader, progress func(jsonstrea
 	if progress == nil {
 		progress = func(jsonstream.Message) {}
 	}
+	defer func() { err = explain(err) }()
 	ctx, release, err := s.lease(s.engine.Context(ctx), opLoad)
 	if err != nil {
 		return nil, err
@@ -72,6 +73,9 @@ func (s *Service) Load(ctx context.Context, r io.Reader, progress func(jsonstrea
 }
 
 func badArchive(err error) error {
+	if isFull(err) {
+		return err
+	}
 	return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("cannot read the image archive: %s: give an archive made with docker save, or an OCI layout in a tar", err))
 }
 

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	dockerevents "github.com/moby/moby/api/types/events"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
@@ -172,6 +175,21 @@ func TestLoadRefusesWhatIsNoImage(t *testing.T) {
 		t.Log(name, "→", err)
 		requireNothing(t, e)
 	}
+}
+
+func TestLoadOnAFullDisk(t *testing.T) {
+	c := containerdtest.Config(t)
+	require.NoError(t, os.MkdirAll(c.Root, 0o755))
+	require.NoError(t, unix.Mount("tmpfs", c.Root, "tmpfs", 0, "size=16m"))
+	e := containerdtest.Start(t, c)
+	s := newService(t, e, noHook)
+	fill := filepath.Join(c.Root, "fill")
+	require.ErrorIs(t, os.WriteFile(fill, make([]byte, 16<<20), 0o600), unix.ENOSPC)
+	_, err := s.Load(t.Context(), containerdtest.Archive(t, "small:1", small(t)), nil)
+	require.ErrorContains(t, err, "the disk of the data root is full, free some space")
+	assert.NotErrorIs(t, err, errdefs.ErrInvalidArgument)
+	require.NoError(t, os.Remove(fill))
+	requireNothing(t, e)
 }
 
 func tarOf(t *testing.T, files map[string]string) string {

@@ -47,6 +47,7 @@ type PullOptions struct {
 // called when the registry has the image: an error before that, such as one of
 // class errdefs.ErrNotFound, is the whole answer.
 func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) (_ *Image, err error) {
+	defer func() { err = explain(err) }()
 	named, err := parse(ref.String())
 	if err != nil {
 		return nil, errdefs.ErrInvalidArgument.WithMessage(err.Error())

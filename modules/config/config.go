@@ -56,7 +56,8 @@ type Config struct {
 
 	// LogLevel is debug, info, warn or error.
 	LogLevel string
-	// LogFormat is text or json.
+	// LogFormat is text or json. The rare lines of containers' shims, which
+	// the embedded containerd copies to stderr, are logfmt with either.
 	LogFormat string
 
 	// StartTimeout and StopTimeout bound one step of the daemon's start and

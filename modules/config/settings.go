@@ -32,7 +32,7 @@ var settings = []setting{
 	{"insecure-registries", "insecure-registry", "", func(c *Config) any { return &c.InsecureRegistries }, "registry, host[:port] or network, to be spoken to without verified TLS; may be repeated"},
 	{"live-restore", "", "", func(c *Config) any { return &c.LiveRestore }, "leave containers running when the daemon stops"},
 	{"log-level", "", "l", func(c *Config) any { return &c.LogLevel }, "debug, info, warn or error"},
-	{"log-format", "", "", func(c *Config) any { return &c.LogFormat }, "text or json"},
+	{"log-format", "", "", func(c *Config) any { return &c.LogFormat }, "text or json; what containers' shims say is logfmt (time=… level=… msg=…) with either"},
 	{"start-timeout", "", "", func(c *Config) any { return &c.StartTimeout }, "bound of one step of starting"},
 	{"stop-timeout", "", "", func(c *Config) any { return &c.StopTimeout }, "bound of one step of stopping"},
 	{"shutdown-timeout", "", "", func(c *Config) any { return &c.ShutdownTimeout }, "how long requests in progress may delay the stop"},

@@ -48,7 +48,7 @@ func build(dir string) (binaries, error) {
 		containerd:   filepath.Join(dir, "containerd"),
 	}
 	static := []string{"-trimpath", "-ldflags=-s -w"}
-	ours, cgo := []string{"-trimpath", "-ldflags=-s -w -funcalign=16"}, "CGO_ENABLED=0" // as the Makefile has them, tags too
+	ours, cgo := []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0" // as the Makefile has them, tags too
 	if raceEnabled {
 		ours, cgo = []string{"-race"}, "CGO_ENABLED=1"
 	}

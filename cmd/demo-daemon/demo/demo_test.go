@@ -34,18 +34,19 @@ func TestTheImageOfTheGuestCanBePulled(t *testing.T) {
 	old := guest
 	guest = []byte("a program")
 	t.Cleanup(func() { guest = old })
-	server, err := startRegistry()
-	require.NoError(t, err)
+	server := startRegistry()
 	defer server.Close()
 
-	ref, err := name.ParseReference(server.reference, name.Insecure)
+	reference, digest, err := push(t.Context(), server)
+	require.NoError(t, err)
+	ref, err := name.ParseReference(reference, name.Insecure)
 	require.NoError(t, err)
 	image, err := remote.Image(ref)
 	require.NoError(t, err)
 
 	got, err := image.Digest()
 	require.NoError(t, err)
-	assert.Equal(t, server.digest.String(), got.String())
+	assert.Equal(t, digest, got.String())
 	files := mutate.Extract(image)
 	defer files.Close()
 	content, err := io.ReadAll(files)

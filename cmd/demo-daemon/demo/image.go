@@ -3,110 +3,48 @@ package demo
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
+	"context"
 	"fmt"
-	"net"
-	"net/http"
+	"io"
+	"log"
+	"net/http/httptest"
 	"runtime"
-	"sync"
-	"time"
+	"strings"
 
-	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// imageServer is a registry with one image, that of the guest, on loopback. It
-// does what a pull asks of a registry and no more: a library that can do the
-// rest would be in the memory of every daemon.
-type imageServer struct {
-	reference string // of the image
-	digest    digest.Digest
-	manifest  []byte
-	blobs     map[string][]byte // by digest
-	server    http.Server
-	serving   sync.WaitGroup
+// startRegistry starts a registry on loopback, in this process.
+func startRegistry() *httptest.Server {
+	return httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 }
 
-const repository = "demo/guest"
-
-// startRegistry makes the image and serves it until Close.
-func startRegistry() (*imageServer, error) {
-	r := &imageServer{blobs: map[string][]byte{}}
-	if err := r.makeImage(); err != nil {
-		return nil, fmt.Errorf("cannot make the image: %w", err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+// push makes the image of the guest and pushes it to the registry. It returns
+// its reference and digest.
+func push(ctx context.Context, server *httptest.Server) (reference, digest string, err error) {
+	image, err := makeImage()
 	if err != nil {
-		return nil, err
+		return "", "", fmt.Errorf("cannot make the image: %w", err)
 	}
-	r.reference = l.Addr().String() + "/" + repository + ":1"
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /v2/{$}", func(http.ResponseWriter, *http.Request) {}) // yes, this is a registry
-	mux.HandleFunc("GET /v2/"+repository+"/manifests/{which}", r.serveManifest)
-	mux.HandleFunc("GET /v2/"+repository+"/blobs/{digest}", r.serveBlob)
-	r.server = http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	r.serving.Go(func() { _ = r.server.Serve(l) }) // the pull tells what went wrong
-	return r, nil
-}
-
-// Close ends the registry.
-func (r *imageServer) Close() error {
-	defer r.serving.Wait()
-	return r.server.Close()
-}
-
-func (r *imageServer) serveManifest(w http.ResponseWriter, req *http.Request) {
-	if which := req.PathValue("which"); which != "1" && which != r.digest.String() {
-		http.NotFound(w, req)
-		return
+	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://")+"/demo/guest:1", name.Insecure)
+	if err != nil {
+		return "", "", err
 	}
-	w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest)
-	w.Header().Set("Docker-Content-Digest", r.digest.String())
-	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(r.manifest))
-}
-
-func (r *imageServer) serveBlob(w http.ResponseWriter, req *http.Request) {
-	blob, ok := r.blobs[req.PathValue("digest")]
-	if !ok {
-		http.NotFound(w, req)
-		return
+	if err := remote.Write(ref, image, remote.WithContext(ctx)); err != nil {
+		return "", "", fmt.Errorf("cannot push the image: %w", err)
 	}
-	w.Header().Set("Content-Type", "application/octet-stream")
-	http.ServeContent(w, req, "", time.Time{}, bytes.NewReader(blob))
+	hash, err := image.Digest()
+	return ref.String(), hash.String(), err
 }
 
 // makeImage makes an image of one layer with one program.
-func (r *imageServer) makeImage() error {
-	layer, err := makeLayer()
-	if err != nil {
-		return err
-	}
-	config, err := json.Marshal(ocispec.Image{
-		Platform: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
-		Config:   ocispec.ImageConfig{Entrypoint: []string{"/guest"}, Cmd: []string{"serve"}},
-		RootFS:   ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{digest.FromBytes(layer)}},
-	})
-	if err != nil {
-		return err
-	}
-	r.manifest, err = json.Marshal(ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2},
-		MediaType: ocispec.MediaTypeImageManifest,
-		Config:    r.keep(ocispec.MediaTypeImageConfig, config),
-		Layers:    []ocispec.Descriptor{r.keep(ocispec.MediaTypeImageLayer, layer)},
-	})
-	r.digest = digest.FromBytes(r.manifest)
-	return err
-}
-
-func (r *imageServer) keep(mediaType string, blob []byte) ocispec.Descriptor {
-	d := digest.FromBytes(blob)
-	r.blobs[d.String()] = blob
-	return ocispec.Descriptor{MediaType: mediaType, Digest: d, Size: int64(len(blob))}
-}
-
-func makeLayer() ([]byte, error) {
+func makeImage() (v1.Image, error) {
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	for _, dir := range []string{"data/", "dev/", "proc/", "sys/", "etc/"} {
@@ -120,6 +58,23 @@ func makeLayer() ([]byte, error) {
 	if _, err := w.Write(guest); err != nil {
 		return nil, err
 	}
-	err := w.Close()
-	return layer.Bytes(), err
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer.Bytes())), nil })
+	if err != nil {
+		return nil, err
+	}
+	image, err := mutate.AppendLayers(empty.Image, l)
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", runtime.GOARCH
+	config.Config = v1.Config{Entrypoint: []string{"/guest"}, Cmd: []string{"serve"}}
+	return mutate.ConfigFile(image, config)
 }

@@ -92,14 +92,15 @@ func (s *story) routesChange(ctx context.Context) error {
 }
 
 func (s *story) imageIsPulled(ctx context.Context) error {
-	registry, err := startRegistry()
+	server := startRegistry()
+	defer server.Close()
+	reference, digest, err := push(ctx, server)
 	if err != nil {
 		return err
 	}
-	defer registry.Close()
-	s.reference = registry.reference
-	s.chapter("An image is pulled from a registry on loopback: %s", s.reference)
-	pull, err := s.daemon.ImagePull(ctx, s.reference, client.ImagePullOptions{})
+	s.reference = reference
+	s.chapter("An image is pulled from a registry on loopback: %s", reference)
+	pull, err := s.daemon.ImagePull(ctx, reference, client.ImagePullOptions{})
 	if err != nil {
 		return fmt.Errorf("cannot pull: %w", err)
 	}
@@ -110,7 +111,7 @@ func (s *story) imageIsPulled(ctx context.Context) error {
 	if _, err := s.daemon.get(ctx, "/example/pulls", &noted); err != nil {
 		return err
 	}
-	s.claim(len(noted) == 1 && noted[0].Digest == registry.digest.String(), fmt.Sprintf("GET /example/pulls: %+v", noted),
+	s.claim(len(noted) == 1 && noted[0].Digest == digest, fmt.Sprintf("GET /example/pulls: %+v", noted),
 		"pulls (image plugin) noted the image after it was unpacked")
 	return nil
 }

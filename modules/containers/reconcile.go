@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -142,6 +143,7 @@ func (s *Service) resume(ctx context.Context, c *ctr) {
 	}
 	if err != nil {
 		task = nil
+		s.note("runtime's state", c.id, s.removeLostState(ctx, c.id))
 	}
 	if task == nil || !s.reattach(ctx, c, task) {
 		s.ended(ctx, c, task)
@@ -220,11 +222,15 @@ func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
 	}
 }
 
+// exitInit is the status of runc's first process when it ends before it has
+// become the container's, as when the daemon goes away in the middle of a start.
+const exitInit = 255
+
 // settleLast settles the run of a container that no daemon followed to its
 // end, with what it wrote. A start that did not get as far as that is undone.
 func (s *Service) settleLast(ctx context.Context, c *ctr, task client.Task) {
 	end, ran := s.lastExit(ctx, c, task)
-	if before, interrupted := s.interruptedStart(c.id); interrupted && !ran {
+	if before, interrupted := s.interruptedStart(c.id); interrupted && (!ran || end.ExitCode == exitInit) {
 		if err := s.change(ctx, c, nil, func(r *record) { r.State = before }); err != nil {
 			s.Log.Error("cannot undo an interrupted start", containerField(c), zap.Error(err))
 		}
@@ -275,14 +281,20 @@ func (s *Service) sweep(ctx context.Context, known map[string]bool) {
 		s.note("snapshot", id, snapshotter.Remove(ctx, id))
 	}
 	for _, dir := range []string{s.dir(""), s.execDir("")} {
-		entries, err := os.ReadDir(dir)
-		if err != nil && !errors.Is(err, os.ErrNotExist) {
-			s.note("files", "", err)
-		}
-		for _, e := range entries {
-			if !known[e.Name()] && validID.MatchString(e.Name()) {
-				s.note("files", e.Name(), os.RemoveAll(dir+"/"+e.Name()))
-			}
+		s.eachLost(dir, known, func(id string) error { return os.RemoveAll(filepath.Join(dir, id)) })
+	}
+	s.eachLost(s.runtimeState(""), known, func(id string) error { return s.removeLostState(ctx, id) })
+}
+
+// eachLost calls remove for what is in dir and is of no container.
+func (s *Service) eachLost(dir string, known map[string]bool, remove func(id string) error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		s.note("files", "", err)
+	}
+	for _, e := range entries {
+		if !known[e.Name()] && validID.MatchString(e.Name()) {
+			s.note("files", e.Name(), remove(e.Name()))
 		}
 	}
 }

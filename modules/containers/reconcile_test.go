@@ -62,6 +62,18 @@ func TestStartFinishesOrUndoesWhatAKillInterrupted(t *testing.T) {
 		require.True(t, errdefs.IsNotFound(err), "%v", err)
 		f.neverStarted(t, id)
 	})
+	t.Run("a start of which only the runtime knows", func(t *testing.T) {
+		id := f.create(t, "", nil, "true")
+		for _, id := range []string{id, newID()} {
+			require.NoError(t, os.MkdirAll(f.runtimeState(id), 0o711))
+		}
+		f.reopen(t)
+		left, err := os.ReadDir(f.runtimeState(""))
+		require.NoError(t, err)
+		assert.Empty(t, left)
+		require.NoError(t, os.Mkdir(f.runtimeState(id), 0o711))
+		assert.Zero(t, f.startAndWait(t, id))
+	})
 	t.Run("a start of a container that had run", func(t *testing.T) {
 		id := f.create(t, "", nil, "sh", "-c", "exit 3")
 		require.Equal(t, 3, f.startAndWait(t, id))

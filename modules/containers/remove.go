@@ -102,6 +102,7 @@ func (s *Service) erase(ctx context.Context, c *ctr, volumes bool) error {
 	if err := s.Engine.Client().ContainerService().Delete(ctx, c.id); err != nil && !errdefs.IsNotFound(err) {
 		return fmt.Errorf("cannot remove container %s: %w", c.id, err)
 	}
+	problem("runtime's state", s.removeLostState(ctx, c.id))
 	problem("snapshot", s.removeSnapshot(ctx, r.Snapshotter, c.id))
 	for _, m := range r.Mounts {
 		if m.Type == mount.TypeVolume {

@@ -169,6 +169,9 @@ func (s *Service) startTask(ctx context.Context, c *ctr, undo *undoList) (*run, 
 		}
 		undo.add("log", func(context.Context) error { return c.log.Close() })
 	}
+	if err := s.removeLostState(ctx, c.id); err != nil {
+		return nil, nil, err
+	}
 	task, err := loaded.NewTask(ctx, func(string) (cio.IO, error) { return pipes, nil })
 	if err != nil {
 		return nil, nil, startError(err)

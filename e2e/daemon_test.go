@@ -3,12 +3,14 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,6 +20,8 @@ import (
 	"github.com/moby/moby/client"
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/pouchfx/pouchfx/modules/containerd"
 )
 
 // engine says which containerd a daemon uses.
@@ -169,10 +173,13 @@ func (d *daemon) remove() error {
 		d.signal(syscall.SIGTERM)
 	}
 	d.client.Close()
-	// What keeps running without a daemon are shims and containers; both have
-	// the root in their command line or mounts.
-	for _, pid := range processesOf(d.root) {
+	// What keeps running without a daemon are shims, which have the root in
+	// their command line, and containers, which have a cgroup.
+	for _, pid := range append(processesOf(d.root), d.contained()...) {
 		syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err := waitFor(30*time.Second, func() bool { return d.removeCgroups() == nil }); err != nil {
+		return fmt.Errorf("cgroups are left: %w", d.removeCgroups())
 	}
 	if d.stockCD != nil {
 		d.stockCD.Process.Signal(syscall.SIGTERM)
@@ -188,6 +195,45 @@ func (d *daemon) remove() error {
 		}
 	}
 	return os.RemoveAll(d.root)
+}
+
+// cgroups lists those of the daemon's containers, in every hierarchy, and then
+// the one above them.
+func (d *daemon) cgroups() []string {
+	parent := containerd.New(containerd.Config{Root: filepath.Join(d.root, "d"), State: filepath.Join(d.root, "x")}, nil).CgroupParent()
+	var all []string
+	for _, pattern := range []string{parent + "/*/cgroup.procs", parent + "/cgroup.procs"} {
+		for _, hierarchy := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
+			found, _ := filepath.Glob(hierarchy + pattern)
+			all = append(all, found...)
+		}
+	}
+	for i := range all {
+		all[i] = filepath.Dir(all[i])
+	}
+	return all
+}
+
+// contained lists the processes of the daemon's containers.
+func (d *daemon) contained() (pids []int) {
+	for _, dir := range d.cgroups() {
+		text, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+		for _, word := range strings.Fields(string(text)) {
+			if pid, err := strconv.Atoi(word); err == nil && pid > 0 {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+func (d *daemon) removeCgroups() error {
+	for _, dir := range d.cgroups() {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // processesOf lists the processes with the root in their command line.

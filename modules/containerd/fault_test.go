@@ -158,6 +158,20 @@ func TestALongExecRootGetsShortSockets(t *testing.T) {
 	assert.Empty(t, left)
 }
 
+func TestStopRemovesCgroupsThatAreLeft(t *testing.T) {
+	c := containerdtest.Config(t)
+	e := containerd.New(c, zap.NewNop())
+	require.NoError(t, e.Start(t.Context()))
+	hierarchy := "/sys/fs/cgroup"
+	if _, err := os.Stat(hierarchy + "/cgroup.controllers"); err != nil {
+		hierarchy += "/pids"
+	}
+	parent := hierarchy + e.CgroupParent()
+	require.NoError(t, os.MkdirAll(filepath.Join(parent, "killed"), 0o755))
+	require.NoError(t, e.Stop(t.Context()))
+	assert.NoDirExists(t, parent)
+}
+
 func TestAFatalErrorOfContainerdReachesTheDaemon(t *testing.T) {
 	e := containerdtest.Embedded(t)
 	fatal := log.L.Fatal // which returns here

@@ -108,12 +108,17 @@ func (e *Engine) makeSocketDir() error {
 }
 
 // removeCgroups removes what is left of the cgroup of this daemon's
-// containers, in whichever hierarchies the host has. Those that still hold a
-// container, or another daemon's, stay.
+// containers, in whichever hierarchies the host has; a shim that was killed
+// leaves its container's behind. Those that still hold a process, or another
+// daemon's, stay: the kernel does not remove them.
 func (e *Engine) removeCgroups() error {
 	for _, pattern := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} {
 		found, _ := filepath.Glob(pattern + e.CgroupParent())
 		for _, dir := range found {
+			of, _ := filepath.Glob(dir + "/*/cgroup.procs")
+			for _, procs := range of {
+				_ = os.Remove(filepath.Dir(procs))
+			}
 			if os.Remove(dir) == nil {
 				_ = os.Remove(filepath.Dir(dir))
 			}

@@ -2,10 +2,8 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
-	"os"
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -213,13 +211,8 @@ func (h *containerHandlers) update(ctx context.Context, w http.ResponseWriter, r
 	if err := checkJSON(r); err != nil {
 		return err
 	}
-	updated, err := h.backend.Update(ctx, r.PathValue("name"), http.MaxBytesReader(w, r.Body, maxBody))
-	switch {
-	case isTooLarge(err):
-		return errLargeBody
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSlowBody
-	case err != nil:
+	updated, err := h.backend.Update(ctx, r.PathValue("name"), body(w, r))
+	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, updated)

@@ -14,7 +14,7 @@ import (
 // them.
 func statusOf(err error) int {
 	switch {
-	case isTooLarge(err):
+	case errors.Is(err, errLargeBody):
 		return http.StatusRequestEntityTooLarge
 	case errors.Is(err, errSlowBody):
 		return http.StatusRequestTimeout

@@ -3,7 +3,6 @@ package api
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -91,7 +90,7 @@ func requestOf(r *http.Request) plugins.Request {
 
 func (d *dispatcher) logRequest(w *response, r *http.Request, err error, took time.Duration) {
 	level := zap.DebugLevel
-	if err != nil && statusOf(err) == http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+	if err != nil && statusOf(err) == http.StatusInternalServerError && !isGone(r, err) {
 		level = zap.ErrorLevel
 	}
 	if w.status == 0 {
@@ -101,6 +100,12 @@ func (d *dispatcher) logRequest(w *response, r *http.Request, err error, took ti
 		e.Write(zap.String("method", r.Method), zap.String("path", r.URL.Path), zap.Int("status", w.status),
 			zap.String("user", remoteUser(r)), zap.Duration("duration", took), zap.Error(err))
 	}
+}
+
+// isGone tells whether something failed because the client has left. What comes
+// back from a shim has lost its class.
+func isGone(r *http.Request, err error) bool {
+	return errdefs.IsCanceled(err) || r.Context().Err() != nil && strings.Contains(err.Error(), context.Canceled.Error())
 }
 
 // response remembers whether the answer has begun. It passes on what handlers

@@ -28,16 +28,33 @@ func readJSON(w http.ResponseWriter, r *http.Request, v any) error {
 	if err := checkJSON(r); err != nil {
 		return err
 	}
-	err := jsonbody.Decode(http.MaxBytesReader(w, r.Body, maxBody), v)
-	switch {
-	case errors.Is(err, io.EOF):
+	err := jsonbody.Decode(body(w, r), v)
+	if err == io.EOF {
 		return nil // chunked, and empty
-	case isTooLarge(err):
-		return errLargeBody
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return errSlowBody
 	}
 	return err
+}
+
+// body is the body of a request, at most maxBody of it. Errors of reading it
+// are the client's.
+func body(w http.ResponseWriter, r *http.Request) io.ReadCloser {
+	return clientBody{http.MaxBytesReader(w, r.Body, maxBody)}
+}
+
+type clientBody struct{ io.ReadCloser }
+
+func (b clientBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	switch limit := (*http.MaxBytesError)(nil); {
+	case err == nil, err == io.EOF:
+	case errors.As(err, &limit):
+		err = errLargeBody
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errSlowBody
+	default:
+		err = badRequest("cannot read the request's body: %v", err)
+	}
+	return n, err
 }
 
 // checkJSON refuses a body that does not say it is JSON: a form on a web page
@@ -62,11 +79,6 @@ var (
 	errSlowBody  = errors.New("the request's body did not come in time")
 	errLargeBody = fmt.Errorf("the request's body is larger than %d MiB", maxBody>>20)
 )
-
-func isTooLarge(err error) bool {
-	var limit *http.MaxBytesError
-	return errors.Is(err, errLargeBody) || errors.As(err, &limit)
-}
 
 // params reads the query parameters of a request. The first bad value makes
 // err; a handler reads all it needs and looks at err once.

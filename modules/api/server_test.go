@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -184,6 +185,24 @@ func TestASlowBodyIsCutOff(t *testing.T) {
 	res, body := conn.response("POST")
 	assert.Equal(t, 408, res.StatusCode)
 	assert.Contains(t, body, "did not come in time")
+}
+
+func TestABrokenBodyIsTheClientsFault(t *testing.T) {
+	d := startDaemon(t)
+	for _, path := range []string{"/containers/create", "/containers/web/update"} {
+		conn, err := net.Dial("unix", d.socket)
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n")
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		assert.Equal(t, 400, res.StatusCode, path)
+		assert.Contains(t, string(text), "cannot read the request's body: invalid byte in chunk length", path)
+	}
 }
 
 func TestAHugeBodyIsRefused(t *testing.T) {

@@ -57,6 +57,12 @@ func (b clientBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close has nothing to say: what the client did not send is not missed.
+func (b clientBody) Close() error {
+	_ = b.ReadCloser.Close()
+	return nil
+}
+
 // checkJSON refuses a body that does not say it is JSON: a form on a web page
 // cannot, which is why dockerd insists.
 func checkJSON(r *http.Request) error {

@@ -114,6 +114,11 @@ func TestLifecycle(t *testing.T) {
 		id := d.create(t, "echo started; sleep 1000", named("life-"+string(d.kind())))
 		assert.Equal(t, container.StateCreated, d.inspect(t, id).State.Status)
 		d.startContainer(t, id)
+		says := func(want string) {
+			t.Helper()
+			require.NoError(t, waitFor(time.Minute, func() bool { return d.logs(t, id, client.ContainerLogsOptions{}).stdout == want }))
+		}
+		says("started\n")
 		state := d.inspect(t, id).State
 		assert.True(t, state.Running)
 		assert.Positive(t, state.Pid)
@@ -138,9 +143,7 @@ func TestLifecycle(t *testing.T) {
 
 		_, err = d.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{})
 		assert.True(t, cerrdefs.IsConflict(err), "removing a running one: %v", err)
-		require.NoError(t, waitFor(time.Minute, func() bool { // a PID 1 without its handler ignores SIGTERM
-			return d.logs(t, id, client.ContainerLogsOptions{}).stdout == "started\nstarted\n"
-		}))
+		says("started\nstarted\n") // a PID 1 without its handler ignores SIGTERM
 		limit := 20
 		_, err = d.client.ContainerStop(ctx, id, client.ContainerStopOptions{Timeout: &limit})
 		require.NoError(t, err)

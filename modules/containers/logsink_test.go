@@ -17,6 +17,7 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/containers/logfile"
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
+	"github.com/pouchfx/pouchfx/types"
 )
 
 // bench is a service without an engine, for what only moves output.
@@ -175,5 +176,18 @@ func BenchmarkLog(b *testing.B) {
 			require.True(b, hub.Drain(time.Minute))
 			hub.Close(0)
 		})
+	}
+}
+
+// BenchmarkContainerOutput is a container that writes a gigabyte to its log.
+func BenchmarkContainerOutput(b *testing.B) {
+	f := newFixture(b, nil)
+	b.SetBytes(1e9)
+	for b.Loop() {
+		id := f.create(b, "", func(c *types.ContainerCreateConfig) {
+			c.HostConfig.LogConfig.Config = map[string]string{"max-size": "100m"}
+		}, "dd", "1000000000")
+		require.Zero(b, f.startAndWait(b, id))
+		require.NoError(b, f.Remove(b.Context(), id, RemoveOptions{}))
 	}
 }

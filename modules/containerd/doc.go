@@ -9,8 +9,9 @@
 //
 // An external containerd is driven through the same client, with the same
 // shim and runc, by their absolute paths; it must run on this host. It keeps
-// finished tasks by itself while the daemon is down, so that there is nothing
-// to recover from it and LastExit knows nothing.
+// finished tasks by itself while the daemon is down, and their shims their
+// output, so that there is nothing to recover from it: LastExit knows nothing
+// and ReleaseOutput has nothing to let go of.
 //
 // Some of containerd's settings are process-wide (where it mounts things for
 // a moment, what a fatal error does), so that a process runs one embedded

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -105,10 +106,12 @@ func checkAbsolute(path, want string) error {
 	return nil
 }
 
-var hostPort = regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
+var hostPort = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$`)
+})
 
 func checkRegistry(r string) error {
-	if _, err := netip.ParsePrefix(r); err == nil || hostPort.MatchString(r) {
+	if _, err := netip.ParsePrefix(r); err == nil || hostPort().MatchString(r) {
 		return nil
 	}
 	return fmt.Errorf("%q: use host, host:port or a network such as 10.0.0.0/8, without a scheme", r)

@@ -6,19 +6,21 @@ import (
 	"math/big"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const namePattern = `[a-zA-Z0-9][a-zA-Z0-9_.-]`
 
+// Both are compiled when they are first needed: not in every shim.
 var (
-	validName = regexp.MustCompile(`^` + namePattern + `+$`)
-	validID   = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^` + namePattern + `+$`) })
+	validID   = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{64}$`) })
 )
 
 // cleanName returns a name as it is kept: without the leading slash.
 func cleanName(name string) (string, error) {
 	bare := strings.TrimPrefix(name, "/")
-	if !validName.MatchString(bare) {
+	if !validName().MatchString(bare) {
 		return "", invalid("Invalid container name (%s), only %s are allowed", name, namePattern)
 	}
 	return bare, nil

@@ -271,7 +271,7 @@ func (s *Service) sweep(ctx context.Context, known map[string]bool) {
 	}
 	var lost []string
 	err = snapshotter.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
-		if info.Kind == snapshots.KindActive && validID.MatchString(info.Name) && !known[info.Name] {
+		if info.Kind == snapshots.KindActive && validID().MatchString(info.Name) && !known[info.Name] {
 			lost = append(lost, info.Name)
 		}
 		return nil
@@ -293,7 +293,7 @@ func (s *Service) eachLost(dir string, known map[string]bool, remove func(id str
 		s.note("files", "", err)
 	}
 	for _, e := range entries {
-		if !known[e.Name()] && validID.MatchString(e.Name()) {
+		if !known[e.Name()] && validID().MatchString(e.Name()) {
 			s.note("files", e.Name(), remove(e.Name()))
 		}
 	}

@@ -77,7 +77,7 @@ func refuseUnsupported(c *types.ContainerCreateConfig) error {
 
 func validateConfig(c *types.ContainerCreateConfig) error {
 	switch {
-	case c.SpecificID != "" && !validID.MatchString(c.SpecificID):
+	case c.SpecificID != "" && !validID().MatchString(c.SpecificID):
 		return invalid("invalid SpecificID %q: use 64 hexadecimal digits in lower case", c.SpecificID)
 	case c.NetPriority < 0 || c.NetPriority > 1<<31-1:
 		return invalid("invalid NetPriority %d: use 0 to %d", c.NetPriority, 1<<31-1)

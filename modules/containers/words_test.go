@@ -26,7 +26,7 @@ func TestNames(t *testing.T) {
 	for range 100 {
 		_, err := cleanName(inventName())
 		require.NoError(t, err)
-		assert.Regexp(t, validID, newID())
+		assert.Regexp(t, validID(), newID())
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -128,7 +129,8 @@ func (s *Service) makeDir(name string) error {
 
 // Docker's names: no separators and no leading dot, so that no name leads out
 // of the directory or to one of our own.
-var validName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+// validName is compiled when it is first needed: not in every shim.
+var validName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`) })
 
 // validate checks what clients and plugins ask for, and names the driver.
 func validate(c *types.VolumeCreateConfig) error {
@@ -143,7 +145,7 @@ func validate(c *types.VolumeCreateConfig) error {
 		problem = "volume name is too short, names should be at least two alphanumeric characters"
 	case len(c.Name) > 255:
 		problem = "volume name is too long: at most 255 characters are allowed"
-	case !validName.MatchString(c.Name):
+	case !validName().MatchString(c.Name):
 		problem = fmt.Sprintf(`%q includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. `+
 			`If you intended to pass a host directory, use absolute path`, c.Name)
 	case c.ClusterVolumeSpec != nil:

@@ -31,7 +31,7 @@ func (s *Service) reconcile(ctx context.Context) error {
 	records := map[string]record{}
 	err := s.records.ForEach(bucket, func(name string, raw json.RawMessage) error {
 		var r record
-		if err := json.Unmarshal(raw, &r); err != nil || r.Name != name || !validName.MatchString(name) {
+		if err := json.Unmarshal(raw, &r); err != nil || r.Name != name || !validName().MatchString(name) {
 			return fmt.Errorf("the record of volume %q is damaged: %w", name, errors.Join(err, errors.New("restore the store from a backup")))
 		}
 		records[name] = r
@@ -78,7 +78,7 @@ func (s *Service) reconcileDirs(ctx context.Context, records map[string]record) 
 		switch _, known := records[name]; {
 		case strings.HasPrefix(name, trashPrefix):
 			err = s.finishRemoval(name, records)
-		case known || !dir.IsDir() || !validName.MatchString(name):
+		case known || !dir.IsDir() || !validName().MatchString(name):
 			continue // not ours to judge
 		default:
 			err = s.adopt(name, records)

@@ -132,13 +132,19 @@ func stockServer(b testing.TB, slim bool) *server {
 func dockerServer(b testing.TB, dockerd string) (*server, string) {
 	root := shortRoot(b)
 	socket := filepath.Join(root, "d.sock")
+	api, err := client.New(client.WithHost("unix://" + socket))
+	require.NoError(b, err)
+	b.Cleanup(func() { api.Close() })
 	return &server{
 		command: func() *exec.Cmd {
 			return exec.Command(dockerd, "--data-root", filepath.Join(root, "d"), "--exec-root", filepath.Join(root, "x"), "-p", filepath.Join(root, "pid"),
 				"-H", "unix://"+socket, "--bridge", "none", "--iptables=false", "--ip6tables=false")
 		},
 		socket: socket,
-		ask:    func(context.Context) error { return nil },
+		ask: func(ctx context.Context) error {
+			_, err := api.Ping(ctx, client.PingOptions{})
+			return err
+		},
 	}, root
 }
 

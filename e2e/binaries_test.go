@@ -24,6 +24,12 @@ func TestMain(m *testing.M) {
 		fmt.Println("e2e: skipped, needs root: it runs real containers")
 		os.Exit(0)
 	}
+	if os.Getenv(inside) == "" {
+		os.Exit(runInside())
+	}
+	if err := enter(); err != nil {
+		panic(err)
+	}
 	dir, err := os.MkdirTemp("/tmp", "pxe2e")
 	if err != nil {
 		panic(err)
@@ -72,7 +78,7 @@ func build(dir string) (binaries, error) {
 		args := append([]string{"build", "-o", c.out}, c.flags...)
 		cmd := exec.Command("go", append(args, c.pkg)...)
 		cmd.Env = append(os.Environ(), c.env)
-		if out, err := cmd.CombinedOutput(); err != nil {
+		if out, err := combinedOutputOutside(cmd); err != nil {
 			return b, fmt.Errorf("go build %s: %w\n%s", c.pkg, err, out)
 		}
 	}

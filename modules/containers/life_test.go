@@ -125,6 +125,22 @@ func TestAContainersLife(t *testing.T) {
 		eventually(t, "the end", func() bool { return f.inspect(t, id).State.Status == statusExited })
 		require.NoError(t, f.Remove(ctx, id, RemoveOptions{}))
 	})
+	t.Run("a stop wins over a restart at whatever moment", func(t *testing.T) {
+		for i := range 12 {
+			id := f.create(t, "", func(c *types.ContainerCreateConfig) { c.HostConfig.RestartPolicy.Name = container.RestartPolicyAlways }, "sh", "-c", "exit 1")
+			require.NoError(t, f.Service.Start(ctx, id))
+			time.Sleep(time.Duration(i) * 20 * time.Millisecond) // that is the moment
+			err := f.Service.Stop(ctx, id, nil, "")
+			require.True(t, err == nil || errdefs.IsNotModified(err), "%v", err)
+			c, err := f.Service.index.get(id)
+			require.NoError(t, err)
+			r, planned := c.unplan()
+			assert.Nil(t, r, "after %d0 ms", 2*i)
+			assert.False(t, planned, "after %d0 ms", 2*i)
+			assert.Equal(t, statusExited, f.inspect(t, id).State.Status)
+			require.NoError(t, f.Remove(ctx, id, RemoveOptions{}))
+		}
+	})
 	t.Run("volumes get the image's content and go with the container", func(t *testing.T) {
 		id := f.create(t, "", func(c *types.ContainerCreateConfig) {
 			c.Volumes = map[string]struct{}{"/vol": {}}

@@ -42,32 +42,51 @@ func (s *Service) stop(ctx context.Context, c *ctr, o stopOptions) error {
 	if err != nil {
 		return err
 	}
-	restarting := c.cancelRestart()
-	r := c.current()
-	if r == nil { // a start may be under way
-		if err := c.op.lock(ctx); err != nil {
+	for ended := false; ; ended = true {
+		r, restarting, err := s.halt(ctx, c, o.keepPolicy)
+		switch {
+		case err != nil:
 			return err
+		case r == nil && !restarting && !ended:
+			return notModified("container %s is already stopped", c.id)
+		case r == nil:
+			if restarting {
+				c.waiters.answer(c.record().State.ExitCode, false)
+			}
+			s.publish(c, eventtypes.ActionStop)
+			return nil
 		}
-		r = c.current()
-		c.op.unlock()
-	}
-	if r == nil && !restarting {
-		return notModified("container %s is already stopped", c.id)
-	}
-	if !o.keepPolicy {
-		if err := s.setStopped(ctx, c); err != nil {
-			return err
-		}
-	}
-	if r != nil {
+		// The policy may have decided for another run before it was told.
 		if err := s.end(ctx, c, r, first, c.stopTimeout(o.timeout)); err != nil {
 			return err
 		}
-	} else {
-		c.waiters.answer(c.record().State.ExitCode, false)
 	}
-	s.publish(c, eventtypes.ActionStop)
-	return nil
+}
+
+// halt ends the wait for a restart and tells the policy that there is not to
+// be another. It returns the run that is to be ended, waiting for a start that
+// is under way, and whether there was a restart to come.
+func (s *Service) halt(ctx context.Context, c *ctr, keepPolicy bool) (r *run, restarting bool, err error) {
+	if r, restarting = c.unplan(); r == nil {
+		if err := c.op.lock(ctx); err != nil {
+			return nil, false, err
+		}
+		defer c.op.unlock()
+		var again bool
+		r, again = c.unplan()
+		restarting = restarting || again
+	}
+	if keepPolicy || r == nil && !restarting {
+		return r, restarting, nil
+	}
+	return r, restarting, s.setStopped(ctx, c)
+}
+
+// unplan returns the present run and ends the wait for the next one.
+func (c *ctr) unplan() (r *run, restarting bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run, c.endPending()
 }
 
 // end sends a signal, and KILL when the container has not ended in time.

@@ -34,7 +34,7 @@ func init() {
 	applets = map[string]applet{
 		"cat": cat, "chmod": chmod, "dd": dd, "env": env, "false": falseApplet, "httpd": httpd, "id": id,
 		"hostname": hostname, "kill": kill, "ls": ls,
-		"mkdir": mkdir, "ps": ps, "readlink": readlink, "rm": rm, "sleep": sleep,
+		"mkdir": mkdir, "nc": nc, "ps": ps, "readlink": readlink, "rm": rm, "sleep": sleep,
 		"stat": stat, "stty": stty, "touch": touch, "true": trueApplet, "tty": tty, "unshare": unshare, "wc": wc, "yes": yes,
 		"echo": echo, "grep": grep, "exec-status": execStatus,
 	}

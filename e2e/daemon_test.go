@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/moby/moby/client"
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -325,6 +326,11 @@ func (d *daemon) load(t testing.TB, reference string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	d.loadImage(t, reference, img)
+}
+
+func (d *daemon) loadImage(t testing.TB, reference string, img v1.Image) {
+	t.Helper()
 	res, err := d.client.ImageLoad(context.Background(), archive(t, reference, img))
 	if err != nil {
 		t.Fatal(err)

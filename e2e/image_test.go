@@ -54,7 +54,15 @@ var boxImage = sync.OnceValues(func() (v1.Image, error) {
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer.Bytes())), nil })
+	return imageOf(layer.Bytes(), v1.Config{
+		Env: []string{"PATH=/bin", "FROM_IMAGE=yes"}, Cmd: []string{"sh"}, WorkingDir: "/",
+		Labels: map[string]string{"org.example.box": "1"},
+	})
+})
+
+// imageOf is an image of one layer, a tar file.
+func imageOf(layer []byte, config v1.Config) (v1.Image, error) {
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(layer)), nil })
 	if err != nil {
 		return nil, err
 	}
@@ -62,11 +70,8 @@ var boxImage = sync.OnceValues(func() (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mutate.Config(img, v1.Config{
-		Env: []string{"PATH=/bin", "FROM_IMAGE=yes"}, Cmd: []string{"sh"}, WorkingDir: "/",
-		Labels: map[string]string{"org.example.box": "1"},
-	})
-})
+	return mutate.Config(img, config)
+}
 
 // loopbackRegistry starts a registry and returns its host:port.
 func loopbackRegistry(t testing.TB) string {

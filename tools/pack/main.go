@@ -1,12 +1,13 @@
-// Pack compresses a program for embedding: it writes OUT.zst and OUT.sha256,
-// the digest of the program itself.
+// Pack compresses a file for embedding: it writes OUT.zst and OUT.sha256, the
+// digest of the file itself.
 //
-//	pack PROGRAM OUT
+//	pack [-window KIB] FILE OUT
 package main
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,18 +16,22 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: pack PROGRAM OUT")
+	// The window is memory that the daemon needs to unpack the file, and keeps
+	// for a while. Of a bigger one a program would be a hundredth smaller.
+	window := flag.Int("window", 512, "how far back in the file to look for what repeats, in KiB")
+	flag.Parse()
+	if flag.NArg() != 2 {
+		fmt.Fprintln(os.Stderr, "usage: pack [-window KIB] FILE OUT")
 		os.Exit(2)
 	}
-	if err := pack(os.Args[1], os.Args[2]); err != nil {
+	if err := pack(flag.Arg(0), flag.Arg(1), *window<<10); err != nil {
 		fmt.Fprintln(os.Stderr, "pack:", err)
 		os.Exit(1)
 	}
 }
 
-func pack(program, out string) error {
-	in, err := os.Open(program)
+func pack(file, out string, window int) error {
+	in, err := os.Open(file)
 	if err != nil {
 		return err
 	}
@@ -36,9 +41,7 @@ func pack(program, out string) error {
 		return err
 	}
 	defer packed.Close()
-	// The window is memory that the daemon needs to unpack it, and keeps for a
-	// while. Of a bigger one the file would be a hundredth smaller.
-	z, err := zstd.NewWriter(packed, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(512<<10))
+	z, err := zstd.NewWriter(packed, zstd.WithEncoderLevel(zstd.SpeedBestCompression), zstd.WithWindowSize(window))
 	if err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ type Execs interface {
 // Images is what the API needs of modules/images.
 type Images interface {
 	Pull(ctx context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error)
+	Push(ctx context.Context, ref reference.Named, o images.PushOptions) error
 	Load(ctx context.Context, r io.Reader, progress func(jsonstream.Message)) ([]string, error)
 	List(ctx context.Context, o images.ListOptions) ([]image.Summary, error)
 	Inspect(ctx context.Context, name string) (*image.InspectResponse, error)

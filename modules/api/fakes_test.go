@@ -153,6 +153,7 @@ type fakeImages struct {
 	err    error
 	pull   func(ref reference.Named, progress func(jsonstream.Message)) error
 	pulled images.PullOptions
+	pushed images.PushOptions
 	loaded []byte
 	name   string
 	tagged reference.NamedTagged

@@ -9,7 +9,6 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
-	"github.com/moby/moby/api/pkg/authconfig"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/opencontainers/go-digest"
@@ -39,12 +38,8 @@ func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	// As in dockerd a header that cannot be read counts as none: clients are
-	// known that send such.
-	auth, _ := authconfig.Decode(r.Header.Get(registry.AuthHeader))
-
 	out := &progress{stream: stream{w: w, lineEnd: "\r\n"}}
-	_, err = h.backend.Pull(ctx, ref, images.PullOptions{Platform: platform, Auth: auth, Progress: out.message})
+	_, err = h.backend.Pull(ctx, ref, images.PullOptions{Platform: platform, Auth: credentials(r), Progress: out.message})
 	return out.end(err)
 }
 

@@ -24,7 +24,6 @@ var refused = []struct{ method, path, text string }{
 	{"GET", "/images/search", "search is not supported: use the registry's own search"},
 	{"GET", "/images/get", "saving images is not supported: push from where they were built"},
 	{"GET", "/images/{name:.*}/get", "saving images is not supported: push from where they were built"},
-	{"POST", "/images/{name:.*}/push", "pushing is not supported: push from where the image was built"},
 	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
 	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
 	{"GET", "/containers/{name}/changes", "diff is not supported"},

@@ -2,18 +2,11 @@ package images
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
-	"strings"
-	"syscall"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/remotes"
 	"github.com/containerd/containerd/v2/core/remotes/docker"
-	remoteerrors "github.com/containerd/containerd/v2/core/remotes/errors"
 	"github.com/containerd/containerd/v2/core/unpack"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
@@ -53,7 +46,7 @@ func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) 
 		return nil, errdefs.ErrInvalidArgument.WithMessage(err.Error())
 	}
 	ctx = s.engine.Context(ctx)
-	resolver := s.registries.resolver(named, o.Auth)
+	resolver := s.registries.resolver(named, o.Auth, nil)
 	name, target, err := resolver.Resolve(ctx, named.String())
 	if err != nil {
 		return nil, explainResolve(named, o.Auth, err)
@@ -74,7 +67,7 @@ func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) 
 	if o.Platform != nil {
 		match = containerd.AnyUnnamed(platforms.Only(platforms.Normalize(*o.Platform)))
 	}
-	if err := s.fetch(ctx, target, match, fetcher, p); err != nil {
+	if err := s.fetch(ctx, named, target, match, fetcher, p); err != nil {
 		return nil, explainFetch(named, o.Platform, err)
 	}
 	i, err := s.open(ctx, images.Image{Name: named.String(), Target: target}, match)
@@ -106,13 +99,13 @@ func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) 
 		state = "Image is up to date for "
 	}
 	p.say("", "Status: "+state+reference.FamiliarString(named))
-	s.bus.Image(dockerevents.ActionPull, reference.FamiliarString(named), map[string]string{"name": reference.FamiliarName(named)})
+	s.publishTransfer(dockerevents.ActionPull, i, named)
 	return i, nil
 }
 
 // fetch brings everything that target leads to on the matching platform into
 // the content store and the layers into the snapshotter.
-func (s *Service) fetch(ctx context.Context, target ocispec.Descriptor, match platforms.MatchComparer, from remotes.Fetcher, p *progress) error {
+func (s *Service) fetch(ctx context.Context, named reference.Named, target ocispec.Descriptor, match platforms.MatchComparer, from remotes.Fetcher, p *progress) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	store := s.metadata()
@@ -130,8 +123,14 @@ func (s *Service) fetch(ctx context.Context, target ocispec.Descriptor, match pl
 		}
 		return found, err
 	})
+	// A push to another repository of the registry need not send what came from it.
+	origin, err := docker.AppendDistributionSourceLabel(store, named.String())
+	if err != nil {
+		return err
+	}
 	handler := images.Handlers(
 		remotes.FetchHandler(store, source),
+		origin,
 		images.LimitManifests(images.FilterPlatforms(images.SetChildrenLabels(store, children), match), match, 1),
 	)
 	snapshotter := s.engine.Snapshotter()
@@ -170,55 +169,4 @@ func tagOrDigest(named reference.Named) string {
 		return r.Digest().String()
 	}
 	return ""
-}
-
-// explainResolve says in Docker's words why a registry did not have an image.
-func explainResolve(named reference.Named, auth *registry.AuthConfig, err error) error {
-	name := reference.FamiliarName(named)
-	switch {
-	case isRefused(err) && auth != nil && (auth.Username != "" || auth.IdentityToken != "" || auth.RegistryToken != ""):
-		return errdefs.ErrUnauthenticated.WithMessage(fmt.Sprintf("unauthorized: %s did not accept the user name and password for %s", reference.Domain(named), name))
-	case isRefused(err):
-		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("pull access denied for %s, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", name))
-	case errdefs.IsNotFound(err):
-		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("manifest for %s not found: manifest unknown: manifest unknown", reference.FamiliarString(named)))
-	case isUntrusted(err):
-		return fmt.Errorf("pull %s: %s is not trusted: have its certificate signed by an authority that this host trusts, or name it in insecure-registries: %w", reference.FamiliarString(named), reference.Domain(named), err)
-	}
-	return fmt.Errorf("pull %s: %w", reference.FamiliarString(named), err)
-}
-
-// isUntrusted tells a registry whose certificate nobody vouches for, or that
-// has none.
-func isUntrusted(err error) bool {
-	var bad *tls.CertificateVerificationError
-	return errors.As(err, &bad) || strings.Contains(err.Error(), "server gave HTTP response to HTTPS client")
-}
-
-func isRefused(err error) bool {
-	var answer remoteerrors.ErrUnexpectedStatus
-	return errors.Is(err, docker.ErrInvalidAuthorization) ||
-		(errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden))
-}
-
-// explainFetch says in plain words why a download failed.
-func explainFetch(named reference.Named, p *ocispec.Platform, err error) error {
-	where := reference.Domain(named)
-	switch {
-	case strings.Contains(err.Error(), "no match for platform in manifest"):
-		return noPlatform(named, p)
-	case strings.Contains(err.Error(), "unexpected commit digest"):
-		return fmt.Errorf("pull %s: what %s sent is not what it promised, its digest does not match: %w", reference.FamiliarString(named), where, err)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNREFUSED):
-		return fmt.Errorf("pull %s: %s stopped half-way: try again: %w", reference.FamiliarString(named), where, err)
-	}
-	return fmt.Errorf("pull %s from %s: %w", reference.FamiliarString(named), where, err)
-}
-
-func noPlatform(named reference.Named, p *ocispec.Platform) error {
-	wanted := platforms.DefaultSpec()
-	if p != nil {
-		wanted = *p
-	}
-	return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("no matching manifest for %s in the manifest list entries of %s", platforms.Format(wanted), reference.FamiliarString(named)))
 }

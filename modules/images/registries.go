@@ -76,10 +76,11 @@ func (r *registries) client(host string) *http.Client {
 
 // resolver speaks to the registry of a name with the given credentials, which
 // no other host gets to see.
-func (r *registries) resolver(named reference.Named, auth *registry.AuthConfig) remotes.Resolver {
+// tracker, which may be nil, is told what becomes of uploads.
+func (r *registries) resolver(named reference.Named, auth *registry.AuthConfig, tracker docker.StatusTracker) remotes.Resolver {
 	domain := endpoint(reference.Domain(named))
 	authorizer := authorizer(r.client(domain), domain, auth)
-	return docker.NewResolver(docker.ResolverOptions{Hosts: func(host string) ([]docker.RegistryHost, error) {
+	return docker.NewResolver(docker.ResolverOptions{Tracker: tracker, Hosts: func(host string) ([]docker.RegistryHost, error) {
 		host = endpoint(host)
 		h := docker.RegistryHost{
 			Client:       r.client(host),
@@ -87,7 +88,7 @@ func (r *registries) resolver(named reference.Named, auth *registry.AuthConfig) 
 			Scheme:       "https",
 			Path:         "/v2",
 			Authorizer:   authorizer,
-			Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve,
+			Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve | docker.HostCapabilityPush,
 		}
 		if host == domain && auth != nil && auth.RegistryToken != "" {
 			h.Authorizer = nil

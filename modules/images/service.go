@@ -58,10 +58,14 @@ func New(engine *containerd.Engine, hooks plugins.ImagePlugin, bus *events.Bus, 
 	return &Service{engine: engine, hooks: hooks, bus: bus, log: log, registries: newRegistries(c)}
 }
 
-// Start removes what pulls and loads of a killed daemon left behind.
+// Start removes what the operations of a killed daemon left behind.
 func (s *Service) Start(ctx context.Context) error {
 	manager := s.client().LeasesService()
-	left, err := manager.List(ctx, leasedFor(opPull), leasedFor(opLoad))
+	var unfinished []string
+	for _, op := range operations {
+		unfinished = append(unfinished, leasedFor(op))
+	}
+	left, err := manager.List(ctx, unfinished...)
 	if err != nil {
 		return fmt.Errorf("look for unfinished images: %w", err)
 	}
@@ -80,11 +84,18 @@ func (s *Service) Start(ctx context.Context) error {
 
 func (s *Service) client() *client.Client { return s.engine.Client() }
 
-// The operations that write before they name.
+// The operations that write before they name, or read what may lose its last
+// name meanwhile.
 const (
-	opPull = "pull"
-	opLoad = "load"
+	opPull   = "pull"
+	opLoad   = "load"
+	opPush   = "push"
+	opSave   = "save"
+	opImport = "import"
+	opCommit = "commit"
 )
+
+var operations = []string{opPull, opLoad, opPush, opSave, opImport, opCommit}
 
 func leasedFor(op string) string { return fmt.Sprintf("labels.%q==%s", leaseLabel, op) }
 
@@ -107,4 +118,23 @@ func (s *Service) lease(ctx context.Context, op string) (_ context.Context, rele
 			s.log.Warn("cannot remove a lease", zap.String("lease", l.ID), zap.Error(err))
 		}
 	}, nil
+}
+
+// hold is a lease under which images can be read to the end, whoever removes
+// them meanwhile.
+func (s *Service) hold(ctx context.Context, op string, held ...*Image) (_ context.Context, release func(failed bool), err error) {
+	ctx, release, err = s.lease(ctx, op)
+	if err != nil {
+		return nil, nil, err
+	}
+	id, _ := leases.FromContext(ctx)
+	for _, i := range held {
+		// What belongs to an image hangs on its target by labels.
+		target := leases.Resource{Type: "content", ID: i.record.Target.Digest.String()}
+		if err := s.client().LeasesService().AddResource(ctx, leases.Lease{ID: id}, target); err != nil {
+			release(true)
+			return nil, nil, err
+		}
+	}
+	return ctx, release, nil
 }

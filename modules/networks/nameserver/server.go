@@ -44,12 +44,16 @@ type Server struct {
 // 53 to it. It listens at these ports; at any where they are zero or taken.
 // Where the kernel cannot redirect, it listens at port 53 itself.
 func Serve(netns string, ports Ports, names Names, log *zap.Logger) (*Server, error) {
+	return serve(netns, ports, names, log, firewall.RedirectDNS)
+}
+
+func serve(netns string, ports Ports, names Names, log *zap.Logger, redirect func(netns string, udp, tcp uint16) error) (*Server, error) {
 	udp, tcp, err := listen(netns, ports)
 	if err != nil {
 		return nil, err
 	}
 	got := portsOf(udp, tcp)
-	if err := firewall.RedirectDNS(netns, got.UDP, got.TCP); err != nil {
+	if err := redirect(netns, got.UDP, got.TCP); err != nil {
 		closeSockets(udp, tcp)
 		if !errdefs.IsUnavailable(err) {
 			return nil, err

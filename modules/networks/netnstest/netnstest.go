@@ -101,15 +101,29 @@ func (n *Namespace) Do(f func() error) error {
 	})
 }
 
-// onThread calls f on a thread that ends with it: what f does to its thread is
-// gone afterwards.
+var errEnded = errors.New("the test ended inside a network namespace")
+
+// onThread calls f on a thread whose network namespace it may change.
 func onThread(f func() error) error {
 	ended := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		err := errors.New("the test ended inside a network namespace")
+		err := errEnded
 		defer func() { ended <- err }()
+		own, e := os.Open("/proc/thread-self/ns/net")
+		if e != nil {
+			err = e
+			return
+		}
+		defer own.Close()
 		err = f()
+		// The thread may be the process's first, which does not end with the
+		// goroutine and would hold the namespace.
+		if back := unix.Setns(int(own.Fd()), unix.CLONE_NEWNET); back != nil {
+			err = errors.Join(err, back)
+			return
+		}
+		runtime.UnlockOSThread()
 	}()
 	return <-ended
 }

@@ -16,11 +16,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// cli is the docker command pointed at a daemon.
+// cli is the docker command, or another, pointed at a daemon.
 type cli struct {
-	t      *testing.T
-	d      *daemon
-	config string
+	t       *testing.T
+	d       *daemon
+	program string
+	dir     string
+	env     []string
 }
 
 func dockerCLI(t *testing.T, d *daemon) cli {
@@ -28,13 +30,13 @@ func dockerCLI(t *testing.T, d *daemon) cli {
 	if _, err := exec.LookPath("docker"); err != nil {
 		t.Skip("the docker command is not installed (Debian: docker-cli)")
 	}
-	return cli{t, d, t.TempDir()}
+	return cli{t: t, d: d, program: "docker", env: d.environment(t)}
 }
 
 func (c cli) command(args ...string) (*exec.Cmd, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	cmd := exec.CommandContext(ctx, "docker", args...)
-	cmd.Env = append(os.Environ(), "DOCKER_HOST=unix://"+c.d.socket, "DOCKER_CONFIG="+c.config, "DOCKER_CONTEXT=", "DOCKER_API_VERSION=")
+	cmd := exec.CommandContext(ctx, c.program, args...)
+	cmd.Dir, cmd.Env = c.dir, c.env
 	return cmd, cancel
 }
 
@@ -58,7 +60,7 @@ func (c cli) doWith(stdin string, args ...string) result {
 func (c cli) ok(args ...string) string {
 	c.t.Helper()
 	r := c.do(args...)
-	require.Zero(c.t, r.code, "docker %s: %s%s", strings.Join(args, " "), r.stdout, r.stderr)
+	require.Zero(c.t, r.code, "%s %s: %s%s", filepath.Base(c.program), strings.Join(args, " "), r.stdout, r.stderr)
 	return strings.TrimSpace(r.stdout)
 }
 

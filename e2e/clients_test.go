@@ -16,10 +16,13 @@ import (
 // The clients below know nothing of this suite: each is built from a module
 // of its own under clients/ and is told where the daemon is, as a user would.
 
-// clientBinary builds a client in its module.
+// clientBinary builds a client in its module, once.
 func clientBinary(t *testing.T, dir, name string, build ...string) string {
 	t.Helper()
 	out := filepath.Join(built.dir, name)
+	if _, err := os.Stat(out); err == nil {
+		return out
+	}
 	cmd := exec.Command("go", append([]string{build[0], "-trimpath", "-ldflags=-s -w", "-o", out}, build[1:]...)...)
 	cmd.Dir = filepath.Join("clients", dir)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly")

@@ -5,11 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pouchfx/pouchfx/modules/networks/firewall"
 	"github.com/pouchfx/pouchfx/modules/networks/nameserver"
 )
-
-// embedded is where a container reaches its own name server.
-var embedded = netip.AddrFrom4([4]byte{127, 0, 0, 11})
 
 // publicServers are those that dockerd gives to containers of a host without
 // any that they could reach.
@@ -35,7 +33,7 @@ func (s *Service) Names(container string) Names {
 	}
 	switch {
 	case resolves:
-		n.Servers = []netip.Addr{embedded}
+		n.Servers = []netip.Addr{firewall.ResolverAddress}
 		if !slices.ContainsFunc(n.Options, func(o string) bool { return strings.HasPrefix(o, "ndots:") }) {
 			n.Options = append(slices.Clone(n.Options), "ndots:0")
 		}

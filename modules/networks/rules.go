@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"reflect"
 	"sync"
 
 	"github.com/pouchfx/pouchfx/modules/networks/firewall"
@@ -12,48 +13,56 @@ import (
 type rules struct {
 	table *firewall.Table
 
-	mu    sync.Mutex
-	begun bool
+	mu      sync.Mutex
+	begun   bool
+	allowed map[string]firewall.Network // by bridge
 }
 
 // begin makes the table anew.
 func (r *rules) begin(networks []firewall.Network, ports []firewall.Port) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	err := r.table.Replace(networks, ports)
-	r.begun = err == nil
-	return err
+	return r.replace(networks, ports)
 }
 
-func (r *rules) ready() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.begun {
-		return nil
-	}
-	if err := r.table.Replace(nil, nil); err != nil {
+func (r *rules) replace(networks []firewall.Network, ports []firewall.Port) error {
+	if err := r.table.Replace(networks, ports); err != nil {
 		return err
 	}
-	r.begun = true
+	r.begun, r.allowed = true, map[string]firewall.Network{}
+	for _, n := range networks {
+		r.allowed[n.Bridge] = n
+	}
 	return nil
 }
 
-// allow lets a network in.
+// allow lets a network in, unless that was done.
 func (r *rules) allow(n firewall.Network) error {
-	if err := r.ready(); err != nil {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.begun {
+		if err := r.replace(nil, nil); err != nil {
+			return err
+		}
+	}
+	if reflect.DeepEqual(r.allowed[n.Bridge], n) {
+		return nil
+	}
+	if err := r.table.AddNetwork(n); err != nil {
 		return err
 	}
-	return r.table.AddNetwork(n)
+	r.allowed[n.Bridge] = n
+	return nil
 }
 
 // forget removes what allow made.
 func (r *rules) forget(bridge string) error {
 	r.mu.Lock()
-	begun := r.begun
-	r.mu.Unlock()
-	if !begun {
+	defer r.mu.Unlock()
+	if !r.begun {
 		return nil
 	}
+	delete(r.allowed, bridge)
 	return r.table.RemoveNetwork(bridge)
 }
 
@@ -61,6 +70,9 @@ func (r *rules) forget(bridge string) error {
 func (r *rules) end() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if !r.begun {
+		return nil
+	}
 	r.begun = false
 	return r.table.Delete()
 }

@@ -125,7 +125,7 @@ func (s *Service) Stop(context.Context) error {
 			errs = append(errs, s.removeBridge(e))
 		}
 	}
-	if len(used) == 0 && s.rules.begun {
+	if len(used) == 0 {
 		errs = append(errs, s.rules.end())
 	}
 	return errors.Join(append(errs, s.programs.stop())...)

@@ -116,6 +116,7 @@ var (
 	// What is said once in a licence, and in no other.
 	phrases = []struct{ phrase, name string }{
 		{"Apache License Version 2.0", "Apache-2.0"},
+		{"Creative Commons CC0 1.0 Universal", "CC0-1.0"},
 		{"Mozilla Public License Version 2.0", "MPL-2.0"},
 		{"Mozilla Public License, version 2.0", "MPL-2.0"},
 		{"Neither the name", "BSD-3-Clause"},

@@ -8,6 +8,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/volume"
 
@@ -42,7 +43,10 @@ type Containers interface {
 	Update(ctx context.Context, name string, body io.ReadCloser) (container.UpdateResponse, error)
 	Prune(ctx context.Context, f filters.Args) (container.PruneReport, error)
 	Counts() (running, paused, stopped int)
+	Connect(ctx context.Context, name, network string, settings *network.EndpointSettings) error
+	Disconnect(ctx context.Context, name, network string, force bool) error
 	Execs
+	Files
 }
 
 // Execs are the further processes of containers.
@@ -76,6 +80,15 @@ type Volumes interface {
 	Remove(ctx context.Context, name string, force bool) error
 	Prune(ctx context.Context, f filters.Args) (volume.PruneReport, error)
 	Usage(ctx context.Context) ([]volume.Volume, error)
+}
+
+// Networks is what the API needs of modules/networks.
+type Networks interface {
+	Create(ctx context.Context, r network.CreateRequest) (network.CreateResponse, error)
+	Inspect(ctx context.Context, nameOrID string) (network.Inspect, error)
+	List(ctx context.Context, f filters.Args) ([]network.Inspect, error)
+	Remove(ctx context.Context, nameOrID string) error
+	Prune(ctx context.Context, f filters.Args) (network.PruneReport, error)
 }
 
 // Engine is what the API shows of modules/containerd.

@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
@@ -56,6 +57,9 @@ type fakeContainers struct {
 	exec      func(ctx context.Context, s containers.Streams, attached func()) error
 	logs      func(ctx context.Context, o containers.LogsOptions, out containers.LogSink) error
 	request   context.Context // of the last create
+	connected string          // network
+	endpoint  *network.EndpointSettings
+	files     fakeFiles
 }
 
 var errNoWeb = errdefs.ErrNotFound.WithMessage("No such container: nosuch")
@@ -74,6 +78,14 @@ func (f *fakeContainers) Create(ctx context.Context, o containers.CreateOptions)
 func (f *fakeContainers) Start(_ context.Context, name string) error { return f.find(name) }
 func (f *fakeContainers) Stop(_ context.Context, name string, timeout *int, _ string) error {
 	f.stopped = timeout
+	return f.find(name)
+}
+func (f *fakeContainers) Connect(_ context.Context, name, networkName string, e *network.EndpointSettings) error {
+	f.connected, f.endpoint = networkName, e
+	return f.find(name)
+}
+func (f *fakeContainers) Disconnect(_ context.Context, name, _ string, _ bool) error {
+	f.connected = ""
 	return f.find(name)
 }
 func (f *fakeContainers) Kill(_ context.Context, name, _ string) error { return f.find(name) }
@@ -250,6 +262,7 @@ type daemon struct {
 	containers *fakeContainers
 	images     *fakeImages
 	volumes    *fakeVolumes
+	networks   *fakeNetworks
 	bus        *events.Bus
 }
 
@@ -258,12 +271,12 @@ func newDaemon(t *testing.T, edit ...func(*Params)) *daemon {
 	dir, err := os.MkdirTemp("/tmp", "px")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
-	d := &daemon{t: t, socket: filepath.Join(dir, "s"), containers: &fakeContainers{}, images: &fakeImages{}, volumes: &fakeVolumes{}, bus: events.New()}
+	d := &daemon{t: t, socket: filepath.Join(dir, "s"), containers: &fakeContainers{}, images: &fakeImages{}, volumes: &fakeVolumes{}, networks: &fakeNetworks{}, bus: events.New()}
 	c := config.Default()
 	c.Hosts = []string{"unix://" + d.socket}
 	c.ShutdownTimeout = 5 * time.Second
 	p := Params{
-		Config: &c, Containers: d.containers, Images: d.images, Volumes: d.volumes, Engine: fakeEngine{}, Events: d.bus,
+		Config: &c, Containers: d.containers, Images: d.images, Volumes: d.volumes, Networks: d.networks, Engine: fakeEngine{}, Events: d.bus,
 		Plugins: fakePlugins{{Name: "one", Status: pluginregistry.Running}}, Hooks: hooks(nil), Timeline: lifecycle.NewTimeline(),
 		Log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)),
 	}

@@ -81,7 +81,7 @@ func (h *imageHandlers) load(ctx context.Context, w http.ResponseWriter, r *http
 	if q.err != nil {
 		return q.err
 	}
-	body := &upload{r.Body, http.NewResponseController(w)}
+	body := newUpload(w, r)
 	// News may come while the body is read: HTTP/1 clients are not ready for
 	// that unless both sides agree.
 	_ = http.NewResponseController(w).EnableFullDuplex()
@@ -94,6 +94,10 @@ func (h *imageHandlers) load(ctx context.Context, w http.ResponseWriter, r *http
 type upload struct {
 	io.Reader
 	control *http.ResponseController
+}
+
+func newUpload(w http.ResponseWriter, r *http.Request) *upload {
+	return &upload{r.Body, http.NewResponseController(w)}
 }
 
 func (u *upload) Read(p []byte) (int, error) {

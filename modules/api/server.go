@@ -32,6 +32,7 @@ type Params struct {
 	Containers Containers
 	Images     Images
 	Volumes    Volumes
+	Networks   Networks
 	Engine     Engine
 	Events     *events.Bus
 	Plugins    Plugins
@@ -109,9 +110,10 @@ func (s *Server) routes() []*types.HandlerSpec {
 		&eventHandlers{p.Events, s.streams},
 		&containerHandlers{p.Containers, s.streams},
 		&execHandlers{p.Containers, s.streams},
+		&archiveHandlers{p.Containers},
 		&imageHandlers{p.Images},
 		&volumeHandlers{p.Volumes},
-		&networkHandlers{p.Containers},
+		&networkHandlers{p.Networks, p.Containers},
 		&ownHandlers{p},
 		unsupported{},
 	} {

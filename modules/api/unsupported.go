@@ -26,11 +26,6 @@ var refused = []struct{ method, path, text string }{
 	{"GET", "/images/{name:.*}/get", "saving images is not supported: push from where they were built"},
 	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
 	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
-	{"GET", "/containers/{name}/changes", "diff is not supported"},
-	{"GET", "/containers/{name}/export", "export is not supported: use a volume or a bind mount"},
-	{"HEAD", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
-	{"GET", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
-	{"PUT", "/containers/{name}/archive", "copying is not supported: use a volume or a bind mount"},
 	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},
 }
 

@@ -34,6 +34,7 @@ type ctr struct {
 	saved  atomic.Pointer[record]
 
 	waiters waiters
+	looks   looks
 	log     *logfile.Log // nil with a driver that keeps nothing
 
 	mu       sync.Mutex // guards what follows; nothing waits under it

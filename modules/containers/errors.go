@@ -20,6 +20,11 @@ func notFound(format string, args ...any) error {
 	return errdefs.ErrNotFound.WithMessage(fmt.Sprintf(format, args...))
 }
 
+// denied is for what would be written where nothing may be.
+func denied(format string, args ...any) error {
+	return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf(format, args...))
+}
+
 // unsupported is for what Docker knows and this daemon does not do.
 func unsupported(format string, args ...any) error {
 	return errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf(format, args...))

@@ -43,6 +43,7 @@ func (s *Service) start(ctx context.Context, c *ctr, restart bool) error {
 	if err := c.tidied(ctx); err != nil {
 		return err
 	}
+	c.looks.end(ctx, lookPatience)
 	if err := s.launch(ctx, c, restart); err != nil {
 		c.cancelRestart()
 		s.startFailed(ctx, c, err)
@@ -86,6 +87,10 @@ func (c *ctr) tidied(ctx context.Context) error {
 	}
 }
 
+// lookPatience is how long a start waits for those who have the files of the
+// last run open.
+const lookPatience = 2 * time.Second
+
 // launch does what a start consists of; what fails is undone.
 func (s *Service) launch(ctx context.Context, c *ctr, restart bool) (err error) {
 	var undo undoList
@@ -96,18 +101,39 @@ func (s *Service) launch(ctx context.Context, c *ctr, restart bool) (err error) 
 	}()
 	request := plugins.RequestFrom(ctx)
 	request.ID, request.Name = c.id, c.record().Name
-	view, hooks, err := s.preStart(plugins.WithRequest(ctx, request), c)
+	ctx = plugins.WithRequest(ctx, request)
+	view, hooks, err := s.preStart(ctx, c)
 	if err != nil {
 		return err
 	}
-	spec, err := s.spec(ctx, c, view, hooks, &undo)
+	hooked := len(hooks) > 0
+	net, err := s.openNetwork(ctx, c, view, hooked, &undo)
+	if err != nil {
+		return err
+	}
+	spec, err := s.spec(ctx, c, view, net, hooks, &undo)
 	if err != nil {
 		return err
 	}
 	if err := s.saveStart(ctx, c, spec, restart, &undo); err != nil {
 		return err
 	}
-	r, ended, err := s.startTask(ctx, c, &undo)
+	task, pipes, err := s.makeTask(ctx, c, &undo)
+	if failed := net.failure(); failed != nil {
+		return failed // it is why the task was not made, or will not be of use
+	}
+	if err != nil {
+		return err
+	}
+	if net != nil {
+		if err := net.ended(ctx, hooked); err != nil {
+			return err
+		}
+		if err := s.writeNames(c, view); err != nil {
+			return err
+		}
+	}
+	r, ended, err := s.startTask(ctx, c, task, pipes)
 	if err != nil {
 		return err
 	}
@@ -151,8 +177,8 @@ func (s *Service) saveStart(ctx context.Context, c *ctr, spec *specs.Spec, resta
 	return nil
 }
 
-// startTask makes the container's process and lets it run.
-func (s *Service) startTask(ctx context.Context, c *ctr, undo *undoList) (*run, <-chan client.ExitStatus, error) {
+// makeTask makes the container's process, which does not run yet.
+func (s *Service) makeTask(ctx context.Context, c *ctr, undo *undoList) (client.Task, *stdio.Pipes, error) {
 	loaded, err := s.Engine.Client().LoadContainer(ctx, c.id)
 	if err != nil {
 		return nil, nil, err
@@ -180,6 +206,11 @@ func (s *Service) startTask(ctx context.Context, c *ctr, undo *undoList) (*run, 
 		_, err := task.Delete(ctx, client.WithProcessKill)
 		return err
 	})
+	return task, pipes, nil
+}
+
+// startTask lets the container's process run.
+func (s *Service) startTask(ctx context.Context, c *ctr, task client.Task, pipes *stdio.Pipes) (*run, <-chan client.ExitStatus, error) {
 	// The wait belongs to the run, not to the request that started it.
 	ended, err := task.Wait(s.background)
 	if err != nil {

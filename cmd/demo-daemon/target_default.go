@@ -18,6 +18,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
@@ -29,6 +30,7 @@ var modules = []fx.Option{
 	events.Module,
 	images.Module,
 	volumes.Module,
+	networks.Module,
 	containers.Module,
 	api.Module,
 }

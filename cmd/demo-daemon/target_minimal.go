@@ -12,6 +12,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 )
@@ -26,6 +27,7 @@ var targets = []app.Target{{
 		events.Module,
 		images.Module,
 		volumes.Module,
+		networks.Module,
 		containers.Module,
 		api.Module,
 	},

@@ -19,6 +19,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containers/role"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
@@ -46,7 +47,7 @@ func main() {
 var target = app.Target{
 	Name: "plugin-daemon",
 	Modules: []fx.Option{
-		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, containers.Module, api.Module,
+		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module,
 	},
 	Plugins: []*plugins.Provided{
 		plugins.Provide("moody", newMoody("moody"), plugins.Defaults(Config{})),

@@ -67,7 +67,7 @@ func (h *containerHandlers) create(ctx context.Context, w http.ResponseWriter, r
 	if q.err != nil {
 		return q.err
 	}
-	config, err := readCreate(w, r)
+	config, warning, err := readCreate(ctx, w, r)
 	if err != nil {
 		return err
 	}
@@ -82,20 +82,27 @@ func (h *containerHandlers) create(ctx context.Context, w http.ResponseWriter, r
 	if err != nil {
 		return err
 	}
+	if warning != "" {
+		created.Warnings = append(created.Warnings, warning)
+	}
 	created.Warnings = list(created.Warnings)
 	return writeJSON(w, http.StatusCreated, created)
 }
 
 // readCreate decodes the body of a create request. HostConfig and
 // NetworkingConfig are never nil.
-func readCreate(w http.ResponseWriter, r *http.Request) (*types.ContainerCreateConfig, error) {
-	var config *types.ContainerCreateConfig
-	if err := readJSON(w, r, &config); err != nil {
-		return nil, err
+func readCreate(ctx context.Context, w http.ResponseWriter, r *http.Request) (config *types.ContainerCreateConfig, warning string, err error) {
+	var sent *struct {
+		types.ContainerCreateConfig
+		MacAddress network.HardwareAddr
 	}
-	if config == nil {
-		return nil, badRequest("config cannot be empty in order to create a container")
+	if err := readJSON(w, r, &sent); err != nil {
+		return nil, "", err
 	}
+	if sent == nil {
+		return nil, "", badRequest("config cannot be empty in order to create a container")
+	}
+	config = &sent.ContainerCreateConfig
 	if config.HostConfig == nil {
 		config.HostConfig = &types.HostConfig{}
 	}
@@ -107,7 +114,11 @@ func readCreate(w http.ResponseWriter, r *http.Request) (*types.ContainerCreateC
 			config.NetworkingConfig.EndpointsConfig[name] = &network.EndpointSettings{}
 		}
 	}
-	return config, nil
+	if err := oneEndpoint(ctx, config.NetworkingConfig); err != nil {
+		return nil, "", err
+	}
+	warning, err = placeMAC(ctx, config, sent.MacAddress)
+	return config, warning, err
 }
 
 // parsePlatform reads os/arch/variant; nil when there is none.

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
@@ -65,7 +67,7 @@ func legacyInspect(ctx context.Context, c *container.InspectResponse) inspectRes
 	if c.NetworkSettings == nil {
 		return legacy
 	}
-	settings := legacyNetworkSettings{NetworkSettings: c.NetworkSettings}
+	settings := legacyNetworkSettings{NetworkSettings: withIDAliases(c)}
 	if n := c.NetworkSettings.Networks[network.NetworkBridge]; n != nil {
 		settings.EndpointID, settings.MacAddress = n.EndpointID, n.MacAddress.String()
 		settings.Gateway, settings.IPv6Gateway = address(n.Gateway), address(n.IPv6Gateway)
@@ -79,6 +81,34 @@ func legacyInspect(ctx context.Context, c *container.InspectResponse) inspectRes
 		}
 	}
 	return legacy
+}
+
+// withIDAliases puts a container's short id and host name among its aliases, as
+// they were before API 1.45.
+func withIDAliases(c *container.InspectResponse) *container.NetworkSettings {
+	settings := *c.NetworkSettings
+	settings.Networks = maps.Clone(settings.Networks)
+	for name, e := range settings.Networks {
+		if e == nil || !container.NetworkMode(name).IsUserDefined() || len(c.ID) < 12 {
+			continue
+		}
+		named := *e
+		named.Aliases = slices.Clone(e.Aliases)
+		for _, alias := range []string{c.ID[:12], hostnameOf(c)} {
+			if alias != "" && !slices.Contains(named.Aliases, alias) {
+				named.Aliases = append(named.Aliases, alias)
+			}
+		}
+		settings.Networks[name] = &named
+	}
+	return &settings
+}
+
+func hostnameOf(c *container.InspectResponse) string {
+	if c.Config == nil {
+		return ""
+	}
+	return c.Config.Hostname
 }
 
 // address writes an address; the zero one prints as "invalid IP" by itself.

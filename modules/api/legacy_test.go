@@ -50,6 +50,18 @@ func TestInspectHasTheFieldsOfItsVersion(t *testing.T) {
 	assert.EqualValues(t, 5, c["HostConfig"].(map[string]any)["Memory"])
 }
 
+func TestAliasesHoldTheShortIdAndTheHostname(t *testing.T) {
+	d := startDaemon(t)
+	d.containers.inspected = &container.InspectResponse{
+		ID: "0123456789abcdef", Config: &container.Config{Hostname: "h"}, HostConfig: &container.HostConfig{NetworkMode: "mine"},
+		NetworkSettings: &container.NetworkSettings{Networks: map[string]*network.EndpointSettings{"mine": {Aliases: []string{"db"}}, "bridge": {}}},
+	}
+	networks := d.get("/v1.44/containers/web/json")["NetworkSettings"].(map[string]any)["Networks"].(map[string]any)
+	assert.Equal(t, []any{"db", "0123456789ab", "h"}, networks["mine"].(map[string]any)["Aliases"])
+	assert.Empty(t, networks["bridge"].(map[string]any)["Aliases"])
+	assert.Equal(t, []string{"db"}, d.containers.inspected.NetworkSettings.Networks["mine"].Aliases, "what the backend has is not changed")
+}
+
 func TestInspectWithoutParts(t *testing.T) {
 	d := startDaemon(t)
 	d.containers.inspected = &container.InspectResponse{ID: "abc"}

@@ -10,6 +10,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
@@ -25,6 +26,7 @@ type in struct {
 	Containers *containers.Service
 	Images     *images.Service
 	Volumes    *volumes.Service
+	Networks   *networks.Service
 	Engine     *containerd.Engine
 	Events     *events.Bus
 	Registry   *registry.Registry
@@ -36,7 +38,7 @@ type in struct {
 
 func provide(i in) *Server {
 	s := New(Params{
-		Config: i.Config, Containers: i.Containers, Images: i.Images, Volumes: i.Volumes, Engine: i.Engine, Events: i.Events,
+		Config: i.Config, Containers: i.Containers, Images: i.Images, Volumes: i.Volumes, Networks: i.Networks, Engine: i.Engine, Events: i.Events,
 		Plugins: i.Registry, Hooks: i.Hooks, Timeline: i.Timeline, Fatal: i.Fatal, Log: i.Log.Named("api"),
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: s.Start, OnStop: s.Stop})

@@ -173,31 +173,6 @@ func TestVolumesWithDockersClient(t *testing.T) {
 	assert.ErrorContains(t, err, "in use - [abc]")
 }
 
-func TestNetworksAreThePredefinedOnes(t *testing.T) {
-	d := startDaemon(t)
-	c, ctx := d.client(), t.Context()
-	all, err := c.NetworkList(ctx, client.NetworkListOptions{})
-	require.NoError(t, err)
-	require.Len(t, all.Items, 2)
-	for _, n := range all.Items {
-		found, err := c.NetworkInspect(ctx, n.ID[:12], client.NetworkInspectOptions{})
-		require.NoError(t, err)
-		assert.Equal(t, n.Name, found.Network.Name)
-		_, err = c.NetworkRemove(ctx, n.Name, client.NetworkRemoveOptions{})
-		assert.True(t, errdefs.IsPermissionDenied(err), "%v", err)
-	}
-	some, err := c.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", "none")})
-	require.NoError(t, err)
-	assert.Len(t, some.Items, 1)
-	_, err = c.NetworkInspect(ctx, "nosuch", client.NetworkInspectOptions{})
-	assert.True(t, errdefs.IsNotFound(err))
-	_, err = c.NetworkCreate(ctx, "n", client.NetworkCreateOptions{})
-	assert.True(t, errdefs.IsNotImplemented(err))
-	assert.ErrorContains(t, err, "none and host")
-	_, err = c.NetworkPrune(ctx, client.NetworkPruneOptions{})
-	assert.NoError(t, err)
-}
-
 func TestOwnEndpoints(t *testing.T) {
 	d := startDaemon(t)
 	conn := d.dial()
@@ -232,7 +207,7 @@ func FuzzDecodeCreate(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		r := httptest.NewRequest("POST", "/containers/create", bytes.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
-		config, err := readCreate(httptest.NewRecorder(), r)
+		config, _, err := readCreate(r.Context(), httptest.NewRecorder(), r)
 		if err != nil {
 			assert.True(t, errdefs.IsInvalidArgument(err), "%v", err)
 			return

@@ -67,7 +67,13 @@ func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.C
 	}
 	// From here on it is done or undone, whether the client stays or not.
 	ctx = s.Engine.Context(context.WithoutCancel(ctx))
+	if err := s.planNetworks(config); err != nil {
+		return resp, err
+	}
 	if resp.Warnings, err = validate(config); err != nil {
+		return resp, err
+	}
+	if err := s.checkEndpoints(config); err != nil {
 		return resp, err
 	}
 	img, err := s.image(ctx, config.Image, o.Platform)

@@ -3,6 +3,7 @@ package containers
 import (
 	"context"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -62,15 +63,21 @@ const (
 	exitKilled  = 128 + int(unix.SIGKILL)
 )
 
-// finish does what follows from the end of a run: the output is read to its
-// end, the end is saved, then told; then the task goes and the policy decides.
+// finish does what follows from the end of a run: the network is taken down and
+// the output read to its end, the end is saved, then told; the task goes and the
+// policy decides.
 func (s *Service) finish(c *ctr, r *run, status client.ExitStatus) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.background), startTimeout)
 	defer cancel()
+	unplugged := s.closeNetwork(ctx, c)
 	r.drain(s.Log, c.id)
 	oom := oomKilled(s.cgroupPath(c.id, c.record()))
-	s.settle(ctx, c, state{ExitCode: int(status.ExitCode()), FinishedAt: status.ExitTime(), OOMKilled: oom}, r)
-	s.tidy(ctx, c, r.task)
+	s.saveEnd(ctx, c, state{ExitCode: int(status.ExitCode()), FinishedAt: status.ExitTime(), OOMKilled: oom})
+	var tidied sync.WaitGroup
+	tidied.Go(func() { s.tidy(ctx, c, r.task) })
+	<-unplugged // who is told that it ended can have its ports and addresses
+	s.tellEnd(c, r)
+	tidied.Wait()
 	remove := c.record().HostConfig.AutoRemove && !c.isOnce()
 	close(r.gone)
 	if remove {
@@ -78,9 +85,8 @@ func (s *Service) finish(c *ctr, r *run, status client.ExitStatus) {
 	}
 }
 
-// settle saves the end of a run and tells it to all who wait. end holds what is
-// known about it. r is nil for a run that this daemon never had.
-func (s *Service) settle(ctx context.Context, c *ctr, end state, r *run) {
+// saveEnd saves the end of a run. end holds what is known about it.
+func (s *Service) saveEnd(ctx context.Context, c *ctr, end state) {
 	if end.FinishedAt.IsZero() {
 		end.FinishedAt = time.Now()
 	}
@@ -94,6 +100,11 @@ func (s *Service) settle(ctx context.Context, c *ctr, end state, r *run) {
 		// It is told all the same: the next start finds it ended again.
 		s.Log.Error("cannot save how a container ended", containerField(c), zap.Error(err))
 	}
+}
+
+// tellEnd tells the end of a run to all who wait, and has the container started
+// again if its policy wants that. r is nil for a run that this daemon never had.
+func (s *Service) tellEnd(c *ctr, r *run) {
 	state := c.record().State
 	restart := s.wantsRestart(c)
 	c.mu.Lock()

@@ -2,116 +2,141 @@ package containers
 
 import (
 	"bytes"
-	"fmt"
-	"net/netip"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"go.uber.org/zap"
 
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/types"
 )
 
-// parseExtraHost reads an entry of --add-host: name:address or name=address.
-func parseExtraHost(text string) (name string, address netip.Addr, err error) {
-	name, ip, ok := strings.Cut(text, "=")
-	if !ok {
-		name, ip, ok = strings.Cut(text, ":")
-	}
-	if !ok || name == "" || strings.ContainsAny(name, " \t\n") {
-		return "", netip.Addr{}, invalid("bad format for add-host: %q", text)
-	}
-	if ip == "host-gateway" {
-		return "", netip.Addr{}, unsupported("add-host %q: host-gateway needs a bridge network, which this daemon does not have yet", text)
-	}
-	address, err = netip.ParseAddr(strings.Trim(ip, "[]"))
-	if err != nil {
-		return "", netip.Addr{}, invalid("invalid IP address in add-host: %q", ip)
-	}
-	return name, address, nil
-}
-
-// networkFiles are made anew at each start and bound into the container,
+// The files that are made anew at each start and bound into the container,
 // unless it has mounts of its own there.
-var networkFiles = []string{"hostname", "hosts", "resolv.conf"}
+const (
+	hostnameFile = "hostname"
+	hostsFile    = "hosts"
+	resolvFile   = "resolv.conf"
+)
+
+var networkFiles = []string{hostnameFile, hostsFile, resolvFile}
 
 // writeFiles makes /etc/hostname, /etc/hosts and /etc/resolv.conf and returns
 // their mounts. A container that joins another's network shares its files.
 func (s *Service) writeFiles(c *ctr, start *types.Container) ([]specs.Mount, error) {
 	dir := s.dir(c.id)
-	contents := map[string][]byte{
-		"hostname":    []byte(start.Config.Hostname + "\n"),
-		"hosts":       hosts(start),
-		"resolv.conf": resolvConf(start.HostConfig),
-	}
 	if mode := start.HostConfig.NetworkMode; mode.IsContainer() {
 		other, err := s.index.get(mode.ConnectedContainer())
 		if err != nil {
 			return nil, err
 		}
-		dir, contents = s.dir(other.id), nil
+		dir = s.dir(other.id)
+	} else {
+		if err := os.WriteFile(filepath.Join(dir, hostnameFile), []byte(start.Config.Hostname+"\n"), 0o644); err != nil {
+			return nil, err
+		}
+		if err := s.writeNames(c, start); err != nil {
+			return nil, err
+		}
 	}
 	var mounts []specs.Mount
 	for _, name := range networkFiles {
-		path := filepath.Join(dir, name)
-		if content, ok := contents[name]; ok {
-			if err := os.WriteFile(path, content, 0o644); err != nil {
-				return nil, err
-			}
-		}
 		options := []string{"rbind", "rprivate"}
 		if start.HostConfig.ReadonlyRootfs {
 			options = append(options, "ro")
 		}
-		mounts = append(mounts, specs.Mount{Destination: "/etc/" + name, Type: "bind", Source: path, Options: options})
+		mounts = append(mounts, specs.Mount{Destination: "/etc/" + name, Type: "bind", Source: filepath.Join(dir, name), Options: options})
 	}
 	return mounts, nil
 }
 
-func hosts(start *types.Container) []byte {
-	if start.HostConfig.NetworkMode.IsHost() {
-		text, _ := os.ReadFile("/etc/hosts") // a host may have none
-		return appendHosts(text, start.HostConfig)
+// writeNames makes /etc/hosts and /etc/resolv.conf of a container that is being
+// started: before it is made, and again in the same places when its addresses
+// are known.
+func (s *Service) writeNames(c *ctr, start *types.Container) error {
+	var names networks.Names
+	resolv := []byte(nil)
+	if c.record().ownsNetwork() {
+		names = s.Networks.Names(c.id)
+		resolv = resolvConf(names)
+	} else {
+		resolv = hostResolvConf(start.HostConfig)
 	}
-	var b bytes.Buffer
-	b.WriteString("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n")
-	if name := start.Config.Hostname; name != "" {
-		if domain := start.Config.Domainname; domain != "" {
-			name += "." + domain + " " + name
-		}
-		fmt.Fprintf(&b, "127.0.1.1\t%s\n", name)
-	}
-	return appendHosts(b.Bytes(), start.HostConfig)
+	dir := s.dir(c.id)
+	return errors.Join(
+		overwrite(filepath.Join(dir, hostsFile), hosts(start.Config, start.HostConfig, names)),
+		overwrite(filepath.Join(dir, resolvFile), resolv))
 }
 
-func appendHosts(text []byte, h *types.HostConfig) []byte {
-	for _, extra := range h.ExtraHosts {
-		if name, address, err := parseExtraHost(extra); err == nil { // checked at create
-			text = fmt.Appendf(text, "%s\t%s\n", address, name)
-		}
+// renewNames brings the files of a running container up to date after its
+// networks have changed. before is what they were made of. What somebody wrote
+// into them in the container stays.
+func (s *Service) renewNames(c *ctr, before networks.Names) {
+	r, after := c.record(), s.Networks.Names(c.id)
+	dir := s.dir(c.id)
+	err := errors.Join(
+		rewrite(filepath.Join(dir, hostsFile), func(text []byte) []byte {
+			return replaceLines(text, hosts(&r.Config, &r.HostConfig, before), hosts(&r.Config, &r.HostConfig, after))
+		}),
+		rewrite(filepath.Join(dir, resolvFile), func(text []byte) []byte {
+			if !bytes.Equal(text, resolvConf(before)) {
+				return text
+			}
+			return resolvConf(after)
+		}))
+	if err != nil {
+		s.Log.Warn("cannot renew the names in a container's files", containerField(c), zap.Error(err))
 	}
-	return text
 }
 
-// resolvConf is the host's, but for what the container asks for.
-func resolvConf(h *types.HostConfig) []byte {
-	own, _ := os.ReadFile("/etc/resolv.conf") // a host may have none
-	replaced := map[string]bool{"nameserver": len(h.DNS) > 0, "search": len(h.DNSSearch) > 0, "options": len(h.DNSOptions) > 0}
-	var b bytes.Buffer
-	for line := range strings.Lines(string(own)) {
-		if words := strings.Fields(line); len(words) > 0 && !replaced[words[0]] && words[0][0] != '#' {
-			b.WriteString(strings.TrimRight(line, "\n") + "\n")
+// maxNames bounds what is read of a file that a container can write.
+const maxNames = 1 << 20
+
+// rewrite changes a file in its place, where it is bound into a container.
+func rewrite(path string, change func([]byte) []byte) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxNames+1))
+	if err != nil || len(text) > maxNames {
+		return err
+	}
+	if changed := change(text); !bytes.Equal(changed, text) {
+		return overwrite(path, changed)
+	}
+	return nil
+}
+
+// overwrite writes a file in its place: readers never see it empty.
+func overwrite(path string, text []byte) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteAt(text, 0)
+	return errors.Join(err, file.Truncate(int64(len(text))), file.Close())
+}
+
+// replaceLines takes the lines that only was has out of text, and adds those
+// that only is has.
+func replaceLines(text, was, is []byte) []byte {
+	lines := func(b []byte) []string { return slices.Collect(strings.Lines(string(b))) }
+	old, now := lines(was), lines(is)
+	kept := slices.DeleteFunc(lines(text), func(l string) bool { return slices.Contains(old, l) && !slices.Contains(now, l) })
+	if last := len(kept) - 1; last >= 0 && !strings.HasSuffix(kept[last], "\n") {
+		kept[last] += "\n"
+	}
+	for _, l := range now {
+		if !slices.Contains(old, l) {
+			kept = append(kept, l)
 		}
 	}
-	for _, server := range h.DNS {
-		fmt.Fprintf(&b, "nameserver %s\n", server)
-	}
-	if len(h.DNSSearch) > 0 && h.DNSSearch[0] != "." {
-		fmt.Fprintf(&b, "search %s\n", strings.Join(h.DNSSearch, " "))
-	}
-	if len(h.DNSOptions) > 0 {
-		fmt.Fprintf(&b, "options %s\n", strings.Join(h.DNSOptions, " "))
-	}
-	return b.Bytes()
+	return []byte(strings.Join(kept, ""))
 }

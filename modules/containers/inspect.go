@@ -31,7 +31,7 @@ func (s *Service) Inspect(ctx context.Context, name string, size bool) (*contain
 		Path: command[0], Args: append([]string{}, command[1:]...), State: c.state(),
 		ResolvConfPath: filepath.Join(dir, "resolv.conf"), HostnamePath: filepath.Join(dir, "hostname"), HostsPath: filepath.Join(dir, "hosts"),
 		RestartCount: r.State.RestartCount, Driver: r.Snapshotter, Platform: r.Platform, ExecIDs: c.execIDs(),
-		HostConfig: &host, Mounts: shownMounts(r.Mounts), Config: &config, NetworkSettings: networkSettings(c),
+		HostConfig: &host, Mounts: shownMounts(r.Mounts), Config: &config, NetworkSettings: s.networkSettings(c),
 		Storage: &storage.Storage{RootFS: &storage.RootFSStorage{Snapshot: &storage.RootFSStorageSnapshot{Name: r.Snapshotter}}},
 	}
 	if c.log != nil {

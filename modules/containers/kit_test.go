@@ -14,9 +14,12 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
+	"github.com/pouchfx/pouchfx/modules/containerd/shim"
 	"github.com/pouchfx/pouchfx/modules/containers/runtimehook"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/modules/networks/netnstest"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
@@ -26,6 +29,9 @@ import (
 func TestMain(m *testing.M) {
 	if runtimehook.Requested() {
 		os.Exit(runtimehook.Run())
+	}
+	if !shim.Requested() {
+		netnstest.Enter()
 	}
 	containerdtest.Main(m)
 }
@@ -39,11 +45,12 @@ type noImageHooks struct{ plugins.ImagePlugin }
 // fixture is a daemon's part that runs containers, on roots of its own.
 type fixture struct {
 	*Service
-	engine  *containerd.Engine
-	config  containerd.Config
-	store   *store.Store
-	volumes *volumes.Service
-	bus     *events.Bus
+	engine   *containerd.Engine
+	config   containerd.Config
+	store    *store.Store
+	volumes  *volumes.Service
+	networks *networks.Service
+	bus      *events.Bus
 }
 
 // newFixture starts one with the image "box" in it.
@@ -74,8 +81,10 @@ func (f *fixture) open(t testing.TB, hooks plugins.ContainerPlugin) {
 	require.NoError(t, f.store.Start(t.Context()))
 	f.volumes = volumes.New(filepath.Join(f.config.Root, "volumes"), f.store, noVolumeHooks{}, f.bus, log)
 	require.NoError(t, f.volumes.Start(t.Context()))
+	f.networks = networks.New(networks.Params{Root: f.config.Root, ExecRoot: f.config.State, Store: f.store, Events: f.bus, Log: log})
+	require.NoError(t, f.networks.Start(t.Context()))
 	f.Service = New(Params{
-		Engine: f.engine, Images: images.New(f.engine, noImageHooks{}, f.bus, log, images.Config{}), Volumes: f.volumes,
+		Engine: f.engine, Images: images.New(f.engine, noImageHooks{}, f.bus, log, images.Config{}), Volumes: f.volumes, Networks: f.networks,
 		Hooks: hooks, Events: f.bus, Log: log, Root: f.config.Root, ExecRoot: f.config.State,
 		Bundles: filepath.Join(f.config.State, "containerd", "io.containerd.runtime.v2.task", containerd.Namespace),
 	})
@@ -87,6 +96,7 @@ func (f *fixture) shut(t testing.TB) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	require.NoError(t, f.Close(ctx))
+	require.NoError(t, f.networks.Stop(ctx))
 	require.NoError(t, f.volumes.Stop(ctx))
 	require.NoError(t, f.store.Stop(ctx))
 }

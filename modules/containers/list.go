@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
 
 	"github.com/pouchfx/pouchfx/modules/filters"
 )
@@ -42,7 +41,7 @@ func (s *Service) List(ctx context.Context, o ListOptions) ([]container.Summary,
 		if !match.all && status != statusRunning && status != statusPaused && status != statusRestarting || !match.container(c, status) {
 			continue
 		}
-		summary := summarise(c, status, now)
+		summary := s.summarise(c, status, now)
 		if o.Size {
 			if summary.SizeRw, summary.SizeRootFs, err = s.bothSizes(ctx, c); err != nil {
 				return nil, err
@@ -61,13 +60,13 @@ func newestFirst(a, b *ctr) int {
 	return strings.Compare(a.id, b.id)
 }
 
-func summarise(c *ctr, status container.ContainerState, now time.Time) container.Summary {
-	r := c.record()
+func (s *Service) summarise(c *ctr, status container.ContainerState, now time.Time) container.Summary {
+	r, settings := c.record(), s.networkSettings(c)
 	summary := container.Summary{
 		ID: c.id, Names: []string{"/" + r.Name}, Image: r.Image, ImageID: r.ImageID.String(),
-		Command: commandLine(r), Created: r.Created.Unix(), Ports: []container.PortSummary{},
+		Command: commandLine(r), Created: r.Created.Unix(), Ports: portSummaries(settings.Ports),
 		Labels: r.Config.Labels, State: status, Status: statusText(r.State, status, now),
-		NetworkSettings: &container.NetworkSettingsSummary{Networks: networkSettings(c).Networks},
+		NetworkSettings: &container.NetworkSettingsSummary{Networks: settings.Networks},
 		Mounts:          mountPoints(r.Mounts),
 	}
 	summary.HostConfig.NetworkMode = string(r.HostConfig.NetworkMode)
@@ -84,17 +83,4 @@ func commandLine(r *record) string {
 		}
 	}
 	return strings.Join(words, " ")
-}
-
-// networkSettings are those of a container without endpoints.
-func networkSettings(c *ctr) *container.NetworkSettings {
-	settings := &container.NetworkSettings{Ports: network.PortMap{}, Networks: map[string]*network.EndpointSettings{}}
-	mode := c.record().HostConfig.NetworkMode
-	if name := string(mode); mode.IsNone() || mode.IsHost() {
-		settings.Networks[name] = &network.EndpointSettings{}
-	}
-	if r := c.current(); r != nil && !mode.IsContainer() {
-		settings.SandboxID, settings.SandboxKey = c.id, procPath(r.pid, "ns", "net")
-	}
-	return settings
 }

@@ -20,6 +20,7 @@ type matcher struct {
 	exited        map[int]bool
 	before, since *ctr
 	ancestors     map[string]bool // image ids and references
+	networks      map[string]bool // names
 	ports         []port          // of publish, which needs a published port
 	exposed       []port
 }
@@ -35,7 +36,7 @@ func (s *Service) newMatcher(ctx context.Context, o ListOptions) (*matcher, erro
 		"label", "label!", "name", "network", "publish", "since", "status", "volume"); err != nil {
 		return nil, err
 	}
-	m := &matcher{all: o.All || o.Limit > 0, args: f, exited: map[int]bool{}, ancestors: map[string]bool{}}
+	m := &matcher{all: o.All || o.Limit > 0, args: f, exited: map[int]bool{}, ancestors: map[string]bool{}, networks: map[string]bool{}}
 	for _, text := range f.Get("status") {
 		if err := container.ValidateContainerState(container.ContainerState(text)); err != nil {
 			return nil, invalid("%v", err)
@@ -69,6 +70,12 @@ func (s *Service) newMatcher(ctx context.Context, o ListOptions) (*matcher, erro
 			m.ancestors[img.ID.String()] = true
 		} else if !errdefs.IsNotFound(err) && !errdefs.IsInvalidArgument(err) {
 			return nil, err
+		}
+	}
+	for _, ref := range f.Get("network") {
+		m.networks[ref] = true
+		if n, err := s.Networks.Find(ref); err == nil {
+			m.networks[n.Name] = true
 		}
 	}
 	if m.ports, err = ports(f, "publish"); err != nil {
@@ -115,8 +122,8 @@ func (m *matcher) container(c *ctr, status container.ContainerState) bool {
 		len(m.ancestors) > 0 && !m.descends(r),
 		f.Has("volume") && !m.mounts(r),
 		f.Has("network") && !m.joins(r),
-		len(m.ports) > 0, // nothing is published without networks
-		len(m.exposed) > 0 && !m.exposes(r):
+		len(m.ports) > 0 && !anyPort(m.ports, r.HostConfig.PortBindings),
+		len(m.exposed) > 0 && !anyPort(m.exposed, r.Config.ExposedPorts):
 		return false
 	}
 	return true
@@ -144,21 +151,24 @@ func (m *matcher) mounts(r *record) bool {
 	return false
 }
 
+// joins tells whether a container is on one of the networks that are asked for
+// by name or id.
 func (m *matcher) joins(r *record) bool {
-	if m.args.Exact("network", string(r.HostConfig.NetworkMode)) {
+	if mode := r.HostConfig.NetworkMode; !r.ownsNetwork() && m.networks[string(mode)] {
 		return true
 	}
 	for name := range r.NetworkingConfig.EndpointsConfig {
-		if m.args.Exact("network", name) {
+		if m.networks[name] {
 			return true
 		}
 	}
 	return false
 }
 
-func (m *matcher) exposes(r *record) bool {
-	for have := range r.Config.ExposedPorts {
-		for _, want := range m.exposed {
+// anyPort tells whether one of a container's ports is asked for.
+func anyPort[T any](asked []port, ports map[network.Port]T) bool {
+	for have := range ports {
+		for _, want := range asked {
 			if have.Num() >= want.low && have.Num() <= want.high && have.Proto() == want.proto {
 				return true
 			}

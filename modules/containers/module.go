@@ -10,6 +10,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -24,6 +25,7 @@ type in struct {
 	Engine    *containerd.Engine
 	Images    *images.Service
 	Volumes   *volumes.Service
+	Networks  *networks.Service
 	Hooks     plugins.ContainerPlugin
 	Events    *events.Bus
 	Log       *zap.Logger
@@ -31,7 +33,7 @@ type in struct {
 
 func provide(i in) *Service {
 	s := New(Params{
-		Engine: i.Engine, Images: i.Images, Volumes: i.Volumes, Hooks: i.Hooks, Events: i.Events,
+		Engine: i.Engine, Images: i.Images, Volumes: i.Volumes, Networks: i.Networks, Hooks: i.Hooks, Events: i.Events,
 		Log: i.Log.Named("containers"), Root: i.Config.DataRoot, ExecRoot: i.Config.ExecRoot,
 		Bundles: bundles(i.Config), StopContainers: !i.Config.LiveRestore,
 	})

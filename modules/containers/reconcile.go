@@ -195,6 +195,7 @@ func (s *Service) reopen(c *ctr, running bool) *stdio.Pipes {
 // when the last daemon ended, or it had not. Then what it asks for is done:
 // its removal, or its restart policy.
 func (s *Service) ended(ctx context.Context, c *ctr, task client.Task) {
+	<-s.closeNetwork(ctx, c)
 	if c.record().State.Started {
 		s.settleLast(ctx, c, task)
 	}
@@ -245,7 +246,8 @@ func (s *Service) settleLast(ctx context.Context, c *ctr, task client.Task) {
 		s.pump(c, r.hub, r.pipes)
 		r.drain(s.Log, c.id)
 	}
-	s.settle(ctx, c, end, nil)
+	s.saveEnd(ctx, c, end)
+	s.tellEnd(c, nil)
 }
 
 // lastExit finds out how a container ended that no daemon followed; false when
@@ -282,6 +284,11 @@ func (s *Service) sweep(ctx context.Context, known map[string]bool) {
 	}
 	for _, dir := range []string{s.dir(""), s.execDir("")} {
 		s.eachLost(dir, known, func(id string) error { return os.RemoveAll(filepath.Join(dir, id)) })
+	}
+	for _, id := range s.Networks.Sandboxes() {
+		if !known[id] {
+			s.note("network", id, s.Networks.Close(ctx, id))
+		}
 	}
 	s.eachLost(s.runtimeState(""), known, func(id string) error { return s.removeLostState(ctx, id) })
 }

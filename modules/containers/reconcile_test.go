@@ -121,7 +121,7 @@ func (f *fixture) beginStart(t *testing.T, id string) {
 	view, hooks, err := f.preStart(ctx, c)
 	require.NoError(t, err)
 	var undo undoList
-	spec, err := f.spec(ctx, c, view, hooks, &undo)
+	spec, err := f.spec(ctx, c, view, nil, hooks, &undo)
 	require.NoError(t, err)
 	require.NoError(t, f.saveStart(ctx, c, spec, false, &undo))
 }

@@ -103,6 +103,7 @@ func (s *Service) erase(ctx context.Context, c *ctr, volumes bool) error {
 		return fmt.Errorf("cannot remove container %s: %w", c.id, err)
 	}
 	problem("runtime's state", s.removeLostState(ctx, c.id))
+	problem("network", s.Networks.Close(ctx, c.id)) // again, if it could not be taken down before
 	problem("snapshot", s.removeSnapshot(ctx, r.Snapshotter, c.id))
 	for _, m := range r.Mounts {
 		if m.Type == mount.TypeVolume {

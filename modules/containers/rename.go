@@ -35,6 +35,7 @@ func (s *Service) Rename(ctx context.Context, name, newName string) error {
 		return err
 	}
 	s.index.rename(c, from, to)
+	s.Networks.Rename(c.id, to)
 	s.publish(c, eventtypes.ActionRename, "oldName", "/"+from)
 	return nil
 }

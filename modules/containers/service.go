@@ -7,12 +7,17 @@ import (
 
 	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/client"
+	"github.com/moby/moby/api/types/container"
 	eventtypes "github.com/moby/moby/api/types/events"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
 	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/containers/runtimehook"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/networktypes"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -48,6 +53,21 @@ type Volumes interface {
 	UnmountUnused(context.Context) error
 }
 
+// Networks makes the networks of containers and plugs containers into them. A
+// container is its full id.
+type Networks interface {
+	Find(nameOrID string) (networks.Network, error)
+	Check(n networks.Network, e *network.EndpointSettings) error
+	Open(ctx context.Context, sandbox networks.Sandbox) (path string, err error)
+	Connect(ctx context.Context, containerID string, endpoints ...*networktypes.Endpoint) error
+	Disconnect(ctx context.Context, containerID, networkName string, force bool) error
+	Close(ctx context.Context, containerID string) error
+	Rename(containerID, name string)
+	Settings(containerID string) (settings *container.NetworkSettings, open bool)
+	Names(containerID string) networks.Names
+	Sandboxes() []string
+}
+
 // Events is told what happens to containers.
 type Events interface {
 	Container(action eventtypes.Action, id string, attributes map[string]string)
@@ -55,12 +75,13 @@ type Events interface {
 
 // Params are what New needs.
 type Params struct {
-	Engine  Engine
-	Images  Images
-	Volumes Volumes
-	Hooks   plugins.ContainerPlugin
-	Events  Events
-	Log     *zap.Logger
+	Engine   Engine
+	Images   Images
+	Volumes  Volumes
+	Networks Networks
+	Hooks    plugins.ContainerPlugin
+	Events   Events
+	Log      *zap.Logger
 	// Root is the daemon's data root, ExecRoot where it keeps what does not
 	// outlive a reboot.
 	Root, ExecRoot string
@@ -86,6 +107,9 @@ type Service struct {
 	index index
 	execs sync.Map // id to *execution
 
+	door     *runtimehook.Door
+	joinings sync.Map // container id to *joining, which waits for its hook
+
 	background context.Context // ends with Close; carries the namespace
 	cancel     context.CancelFunc
 	owned      sync.WaitGroup // goroutines
@@ -97,6 +121,7 @@ type Service struct {
 // New makes the service; it does nothing before Open.
 func New(p Params) *Service {
 	s := &Service{Params: p, index: newIndex()}
+	s.door = runtimehook.NewDoor(filepath.Join(p.ExecRoot, "hooks", "network.sock"), s.networkHook)
 	s.background, s.cancel = context.WithCancel(context.Background())
 	return s
 }
@@ -105,6 +130,9 @@ func New(p Params) *Service {
 // what it left half-made, and applies restart policies.
 func (s *Service) Open(ctx context.Context) error {
 	s.background, s.cancel = context.WithCancel(s.Engine.Context(context.Background()))
+	if err := s.door.Open(); err != nil {
+		return err
+	}
 	return s.reconcile(s.Engine.Context(ctx))
 }
 
@@ -122,8 +150,9 @@ func (s *Service) Close(ctx context.Context) error {
 		}
 		c.outlet().Close(0)
 	}
+	err := s.door.Close()
 	s.owned.Wait()
-	return nil
+	return err
 }
 
 // stopAll stops every running container as Docker's stop does.

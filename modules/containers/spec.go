@@ -21,7 +21,7 @@ var hookTimeout = int(time.Minute / time.Second)
 
 // spec makes the specification of one start. start is the container as the
 // PreStart hooks left it.
-func (s *Service) spec(ctx context.Context, c *ctr, start *types.Container, hooks []specs.Hook, undo *undoList) (*specs.Spec, error) {
+func (s *Service) spec(ctx context.Context, c *ctr, start *types.Container, net *joining, hooks []specs.Hook, undo *undoList) (*specs.Spec, error) {
 	r := c.record()
 	list, err := withPoints(r.Mounts, start.Mounts)
 	if err != nil {
@@ -45,7 +45,9 @@ func (s *Service) spec(ctx context.Context, c *ctr, start *types.Container, hook
 		return nil, err
 	}
 	in.Mounts = append(in.Mounts, own...)
-	if in.NetNS, err = s.joined(start.HostConfig.NetworkMode.ConnectedContainer(), "net"); err != nil {
+	if net != nil {
+		in.NetNS = net.netns
+	} else if in.NetNS, err = s.joined(start.HostConfig.NetworkMode.ConnectedContainer(), "net"); err != nil {
 		return nil, err
 	}
 	if in.PidNS, err = s.joined(start.HostConfig.PidMode.Container(), "pid"); err != nil {
@@ -133,12 +135,12 @@ func (s *Service) preStart(ctx context.Context, c *ctr) (*types.Container, []spe
 	if err != nil {
 		return nil, nil, err
 	}
-	// The network's own entry has its place among those of plugins. Alone it
-	// would have nothing to do: loopback, which is all there is without
-	// networks, is brought up by runc too; and a process costs 10 ms.
-	if len(args) > 0 && view.HostConfig.NetworkMode.IsNone() {
+	// The network's own entry has its place among those of plugins, as the first
+	// of priority 0. Where there are no others there is no need for an order:
+	// the network is set up while the runtime makes the container.
+	if len(args) > 0 && c.record().ownsNetwork() {
 		priorities = append([]int{0}, priorities...)
-		args = append([][]string{append([]string{s.Engine.Executable()}, runtimehook.Args("network")...)}, args...)
+		args = append([][]string{append([]string{s.Engine.Executable()}, runtimehook.Args(s.door.Path())...)}, args...)
 	}
 	sorted, err := registry.RuntimeHooks(priorities, args)
 	if err != nil {
@@ -161,6 +163,6 @@ func (s *Service) view(c *ctr) *types.Container {
 	return &types.Container{
 		ID: c.id, Name: r.Name, Image: r.Image, Config: &config, HostConfig: &host,
 		Mounts: mountPoints(r.Mounts), Annotations: annotations(r),
-		NetworkSettings: networkSettings(c), BaseFS: s.baseFS(c.id),
+		NetworkSettings: s.networkSettings(c), BaseFS: s.baseFS(c.id),
 	}
 }

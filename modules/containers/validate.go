@@ -28,12 +28,7 @@ func validate(c *types.ContainerCreateConfig) (warnings []string, err error) {
 		return nil, err
 	}
 	h := c.HostConfig
-	if h.NetworkMode == "" || h.NetworkMode.IsDefault() || h.NetworkMode == "bridge" {
-		warnings = append(warnings, "network mode "+strconv.Quote(string(h.NetworkMode))+" means \"none\": this daemon has no bridge networks yet; use --network host or --network none")
-		if h.NetworkMode = "none"; len(h.PortBindings) > 0 || h.PublishAllPorts {
-			warnings = append(warnings, "published ports are not reachable: the container has no network")
-		}
-	} else if len(h.PortBindings) > 0 {
+	if len(h.PortBindings) > 0 && (h.NetworkMode.IsHost() || h.NetworkMode.IsNone()) {
 		warnings = append(warnings, "Published ports are discarded when using "+string(h.NetworkMode)+" network mode")
 	}
 	if got, err := ocispec.OOMScore(h.OomScoreAdj); err == nil && got != h.OomScoreAdj && h.OomScoreAdj != 0 {
@@ -55,7 +50,8 @@ func refuseUnsupported(c *types.ContainerCreateConfig) error {
 		{"HostConfig.StorageOpt", len(h.StorageOpt) > 0},
 		{"HostConfig.UsernsMode " + string(h.UsernsMode), h.UsernsMode != "" && !h.UsernsMode.IsHost()},
 		{"HostConfig.VolumesFrom", len(h.VolumesFrom) > 0},
-		{"HostConfig.Links", len(h.Links) > 0},
+		// On networks that users make, links belong to endpoints.
+		{"HostConfig.Links", len(h.Links) > 0 && !h.NetworkMode.IsUserDefined()},
 		{"HostConfig.IpcMode " + string(h.IpcMode), h.IpcMode.IsContainer() || h.IpcMode.IsShareable()},
 		{"HostConfig.Cgroup", h.Cgroup != ""},
 		{"HostConfig.CpuCount", h.CPUCount != 0},

@@ -1,7 +1,6 @@
 package containers
 
 import (
-	"net/netip"
 	"testing"
 	"time"
 
@@ -142,13 +141,6 @@ func TestRefusedSettings(t *testing.T) {
 			c.HostConfig.LogConfig.Config = map[string]string{"max-size": "x"}
 		},
 		"host": func(c *types.ContainerCreateConfig) { c.HostConfig.ExtraHosts = []string{"name"} },
-		// For "not found" the docker CLI would pull the image.
-		"network":  func(c *types.ContainerCreateConfig) { c.HostConfig.NetworkMode = "nosuch" },
-		"endpoint": func(c *types.ContainerCreateConfig) { connected("nosuch", nil)(c) },
-		"two networks": func(c *types.ContainerCreateConfig) {
-			c.NetworkingConfig.EndpointsConfig = map[string]*network.EndpointSettings{"none": nil, "host": nil}
-		},
-		"address": connected("none", &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: netip.MustParseAddr("10.0.0.9")}}),
 	} {
 		assert.ErrorIs(t, valid(change), errdefs.ErrInvalidArgument, name)
 	}
@@ -156,20 +148,25 @@ func TestRefusedSettings(t *testing.T) {
 		"StorageOpt":  func(c *types.ContainerCreateConfig) { c.HostConfig.StorageOpt = map[string]string{"size": "1g"} },
 		"VolumesFrom": func(c *types.ContainerCreateConfig) { c.HostConfig.VolumesFrom = []string{"x"} },
 		"MacAddress":  connected("none", &network.EndpointSettings{MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}),
-		"Aliases":     connected("default", &network.EndpointSettings{Aliases: []string{"db"}}),
-		"syslog":      func(c *types.ContainerCreateConfig) { c.HostConfig.LogConfig.Type = "syslog" },
+		"Aliases":     connected("none", &network.EndpointSettings{Aliases: []string{"db"}}),
+		"Links": func(c *types.ContainerCreateConfig) {
+			c.HostConfig.NetworkMode, c.HostConfig.Links = "bridge", []string{"x:y"}
+		},
+		"syslog": func(c *types.ContainerCreateConfig) { c.HostConfig.LogConfig.Type = "syslog" },
 	} {
 		err := valid(change)
 		assert.ErrorIs(t, err, errdefs.ErrNotImplemented, name)
 		assert.ErrorContains(t, err, name)
 	}
 	require.NoError(t, valid(func(*types.ContainerCreateConfig) {}))
-	require.NoError(t, valid(connected("default", &network.EndpointSettings{})))
+	require.NoError(t, valid(connected("none", &network.EndpointSettings{})))
 }
 
-func connected(name string, e *network.EndpointSettings) func(*types.ContainerCreateConfig) {
+// connected asks for the network mode of that name, and for an endpoint of it.
+func connected(name container.NetworkMode, e *network.EndpointSettings) func(*types.ContainerCreateConfig) {
 	return func(c *types.ContainerCreateConfig) {
-		c.NetworkingConfig.EndpointsConfig = map[string]*network.EndpointSettings{name: e}
+		c.HostConfig.NetworkMode = name
+		c.NetworkingConfig.EndpointsConfig = map[string]*network.EndpointSettings{string(name): e}
 	}
 }
 

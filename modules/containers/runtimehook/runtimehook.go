@@ -1,103 +1,78 @@
-// Package runtimehook is this binary in the role of an OCI runtime hook: a
-// short-lived process that runc starts in its own namespaces once a
-// container's exist, before the container's process.
+// Package runtimehook is the setting up of a container's network as an OCI
+// runtime hook: both ends of it.
 //
-// Setting up the network is the hook of priority 0. Networks with endpoints are
-// not there yet: for a container without a network it brings up loopback.
+// runc starts this binary in the role of the hook, in its own namespaces, once
+// those of the container exist and before the container's process. The hook
+// knows nothing of networks: it hands the container's state to the daemon,
+// through a socket, and waits until the daemon has set the network up (Door).
+// So hooks of plugins that run before it see no interface but loopback, and
+// those behind it see them all.
 package runtimehook
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
-	"runtime"
 	"slices"
-	"strconv"
-
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 const (
 	role    = "runtime-hook"
 	network = "network"
-	// maxState bounds what is read of the container's state.
-	maxState = 1 << 20
+	// maxState bounds what is read of a container's state, maxAnswer what is
+	// read of the daemon's.
+	maxState, maxAnswer = 1 << 20, 64 << 10
 )
 
-// Args is the argv of the hook with the given name.
-func Args(name string) []string { return []string{"demo-daemon", role, name} }
+// Args is the argv of the hook that has the daemon behind a socket set up a
+// container's network.
+func Args(socket string) []string { return []string{"demo-daemon", role, network, socket} }
 
 // Requested tells whether this process was started as a hook. It is asked
 // before flags are parsed.
-func Requested() bool { return len(os.Args) == 3 && os.Args[1] == role }
+func Requested() bool { return len(os.Args) == 4 && os.Args[1] == role }
 
 // Run is the hook's main. It returns the exit status; a failure fails the
 // container's start with what is written to stderr.
 func Run() int {
-	if err := run(os.Args[2], os.Stdin); err != nil {
+	if err := run(os.Args[2], os.Args[3], os.Stdin); err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[2], err)
 		return 1
 	}
 	return 0
 }
 
-func run(name string, stdin io.Reader) error {
+// run gives the state to the daemon and returns what the daemon answers:
+// nothing, or the text of an error. How long that may take is the runtime's
+// affair, which ends the hook.
+func run(name, socket string, state io.Reader) error {
 	if !slices.Contains([]string{network}, name) {
 		return fmt.Errorf("there is no such runtime hook: use %q", network)
 	}
-	var state specs.State
-	if err := json.NewDecoder(io.LimitReader(stdin, maxState)).Decode(&state); err != nil {
-		return fmt.Errorf("cannot read the container's state: %w", err)
-	}
-	if state.Pid <= 0 {
-		return fmt.Errorf("the container's state has no pid")
-	}
-	return inNetwork("/proc/"+strconv.Itoa(state.Pid)+"/ns/net", func() error { return setUp("lo") })
-}
-
-// inNetwork calls f in the network namespace at path. The thread that it runs
-// on is not used for anything else.
-func inNetwork(path string, f func() error) error {
-	result := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		result <- func() error {
-			ns, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				return fmt.Errorf("cannot open network namespace %s: %w", path, err)
-			}
-			defer unix.Close(ns)
-			if err := unix.Setns(ns, unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("cannot enter network namespace %s: %w", path, err)
-			}
-			return f()
-		}()
-	}()
-	return <-result
-}
-
-// setUp brings an interface up.
-func setUp(name string) error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
-		return err
+		return fmt.Errorf("cannot reach the daemon: %w", err)
 	}
-	defer unix.Close(fd)
-	request, err := unix.NewIfreq(name)
-	if err != nil {
-		return err
+	defer conn.Close()
+	if _, err := io.Copy(conn, io.LimitReader(state, maxState)); err != nil {
+		return fmt.Errorf("cannot tell the daemon of the container: %w", err)
 	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, request); err != nil {
-		return fmt.Errorf("cannot ask for interface %s: %w", name, err)
+	if err := conn.CloseWrite(); err != nil {
+		return fmt.Errorf("cannot tell the daemon of the container: %w", err)
 	}
-	if request.Uint16()&unix.IFF_UP != 0 {
-		return nil
-	}
-	request.SetUint16(request.Uint16() | unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request); err != nil {
-		return fmt.Errorf("cannot bring up interface %s: %w", name, err)
+	answer, err := io.ReadAll(io.LimitReader(conn, maxAnswer))
+	switch {
+	case err != nil:
+		return fmt.Errorf("the daemon does not answer: %w", err)
+	case len(answer) == 0: // it was killed, or broke off
+		return errors.New("the daemon went away")
+	case string(answer) != done:
+		return errors.New(string(answer))
 	}
 	return nil
 }
+
+// done is the daemon's answer when the network is there.
+const done = "ok"

@@ -29,15 +29,22 @@ const inside = "POUCHFX_TEST_NETNS"
 // Main runs the tests in a process with a network namespace of its own, whose
 // loopback is up. Without root, the tests run where they are, to be skipped.
 func Main(m *testing.M) {
+	Enter()
+	os.Exit(m.Run())
+}
+
+// Enter is Main for who has more to do before the tests run: it returns in the
+// process that has the namespace, and ends the other one with it.
+func Enter() {
 	if os.Geteuid() != 0 {
-		os.Exit(m.Run())
+		return
 	}
 	if os.Getenv(inside) != "" {
 		if err := loopbackUp(); err != nil {
 			fmt.Fprintln(os.Stderr, "netnstest:", err)
 			os.Exit(1)
 		}
-		os.Exit(m.Run())
+		return
 	}
 	runtime.LockOSThread() // Pdeathsig is about the thread
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)

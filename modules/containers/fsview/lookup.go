@@ -127,14 +127,16 @@ func (v *View) ReadOnly(dir string) (readOnly, mounted bool, err error) {
 		return false, false, err
 	}
 	defer f.Close()
-	var here, root unix.Statx_t
 	var st unix.Statfs_t
-	err = errors.Join(
-		unix.Fstatfs(int(f.Fd()), &st),
-		unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &here),
-		unix.Statx(int(v.root.Fd()), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &root),
-	)
-	return st.Flags&unix.ST_RDONLY != 0, here.Mnt_id != root.Mnt_id, err
+	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
+		return false, false, &os.PathError{Op: "statfs", Path: dir, Err: err}
+	}
+	here, err := mountOf(f)
+	if err != nil {
+		return false, false, err
+	}
+	root, err := mountOf(v.root)
+	return st.Flags&unix.ST_RDONLY != 0, here != root, err
 }
 
 // makeDirs opens a directory, links followed, and makes what is missing.

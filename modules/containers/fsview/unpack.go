@@ -166,25 +166,7 @@ func (u *unpacker) clear(parent *os.File, base, name string, dir bool) (there bo
 	case u.options.NoOverwriteDirNonDir && dir:
 		return false, invalid("cannot overwrite non-directory %q with directory %q", full, u.options.Dir)
 	}
-	root, err := os.OpenRoot(itself(parent))
-	if err != nil {
-		return false, err
-	}
-	defer root.Close()
-	if err := root.RemoveAll(base); err != nil {
-		return false, &os.PathError{Op: "remove", Path: full, Err: cause(err)}
-	}
-	return false, nil
-}
-
-// cause is the system's error in one that names a path which means nothing to
-// a client.
-func cause(err error) error {
-	var p *os.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
+	return false, remove(parent, base, full, maxDepth)
 }
 
 // node makes what is no regular file.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -140,6 +141,29 @@ func TestDirectoriesAndOthersAreKeptApart(t *testing.T) {
 	info, err := os.Stat(filepath.Join(tr.root, "file"))
 	require.NoError(t, err)
 	assert.True(t, info.IsDir())
+}
+
+// Deleting the place of a mount would take the mount away from the container.
+func TestPlacesOfMountsStay(t *testing.T) {
+	tr := newTree(t)
+	volume := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(volume, "f"), []byte("kept"), 0o644))
+	v := tr.open(Mount{Source: filepath.Join(volume, "f"), Destination: "/etc/file"}, Mount{Source: volume, Destination: "/data/sub"})
+	for _, name := range []string{"etc/file", "etc", "data/sub", "data"} {
+		err := v.Unpack(t.Context(), archive(t, reg(name, "replaced")), UnpackOptions{Dir: "/"})
+		assert.ErrorIs(t, err, unix.EBUSY, name)
+		b, err := os.ReadFile(filepath.Join(volume, "f"))
+		require.NoError(t, err)
+		assert.Equal(t, "kept", string(b))
+	}
+}
+
+func TestATreeTooDeepToRemoveIsAnError(t *testing.T) {
+	tr := newTree(t)
+	deep := &tree{t, filepath.Join(tr.root, "d"), ""}
+	deep.dir(strings.Repeat("d/", 600))
+	v := tr.open()
+	assert.ErrorIs(t, v.Unpack(t.Context(), archive(t, reg("d", "x")), UnpackOptions{Dir: "/"}), unix.ENAMETOOLONG)
 }
 
 // A container that exchanges a directory and a link to the host all the time.

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"errors"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -9,10 +8,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/stretchr/testify/require"
 )
-
-func isRefused(err error) bool {
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH)
-}
 
 func newTable(t testing.TB, networks ...*network) *Table {
 	t.Helper()

@@ -23,16 +23,18 @@ func RedirectDNS(netns string, udp, tcp uint16) error {
 		return fmt.Errorf("cannot redirect name queries: %w", err)
 	}
 	defer f.Close()
-	table := &nftables.Table{Name: "pouchfx-dns", Family: nftables.TableFamilyIPv4}
-	err = commit(func(c *nftables.Conn) error {
-		replaceTable(c, table)
-		c.AddTable(table)
-		chain := c.AddChain(&nftables.Chain{Table: table, Name: "output", Type: nftables.ChainTypeNAT,
-			Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest})
-		addRules(c, chain, [][]expr.Any{dnsRule(unix.IPPROTO_UDP, udp), dnsRule(unix.IPPROTO_TCP, tcp)})
-		return nil
-	}, int(f.Fd()))
-	return explain(err)
+	c, err := connect(nftables.WithNetNSFd(int(f.Fd())))
+	if err != nil {
+		return explain(err)
+	}
+	defer c.CloseLasting()
+	// Not replaced but filled anew: see commit about what is deleted.
+	table := c.AddTable(&nftables.Table{Name: "pouchfx-dns", Family: nftables.TableFamilyIPv4})
+	chain := c.AddChain(&nftables.Chain{Table: table, Name: "output", Type: nftables.ChainTypeNAT,
+		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest})
+	c.FlushChain(chain)
+	addRules(c, chain, [][]expr.Any{dnsRule(unix.IPPROTO_UDP, udp), dnsRule(unix.IPPROTO_TCP, tcp)})
+	return explain(c.Flush())
 }
 
 func dnsRule(proto byte, server uint16) []expr.Any {

@@ -10,30 +10,47 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxTransaction bounds what one transaction may weigh: sixty thousand ports.
+// maxTransaction bounds what one transaction may weigh, in bytes: more than
+// the elements of sixty thousand ports.
 const maxTransaction = 16 << 20
 
 // perMessage is how many elements one message carries: a netlink attribute
 // ends at 64 KiB.
 const perMessage = 256
 
-// commit sends a transaction: all of it takes effect, or nothing. With netns,
-// a file descriptor, it does so in that network namespace.
-func commit(fill func(*nftables.Conn) error, netns ...int) error {
-	options := []nftables.ConnOption{nftables.WithSockOptions(func(c *netlink.Conn) error {
-		return c.SetWriteBuffer(maxTransaction)
-	})}
-	for _, fd := range netns {
-		options = append(options, nftables.WithNetNSFd(fd))
+// connect opens a connection to nftables.
+func connect(options ...nftables.ConnOption) (*nftables.Conn, error) {
+	return nftables.New(append(options, nftables.AsLasting(), nftables.WithSockOptions(func(c *netlink.Conn) error {
+		// Each message is acknowledged, before the first is read.
+		return errors.Join(c.SetWriteBuffer(maxTransaction), c.SetReadBuffer(maxTransaction))
+	}))...)
+}
+
+// commit sends a transaction of the table: all of it takes effect, or nothing.
+//
+// The connection is kept: when one ends, the kernel first waits until nobody
+// can see what was deleted through it, which takes a hundred times as long as
+// the transaction.
+func (t *Table) commit(fill func(*nftables.Conn) error) (err error) {
+	if t.conn == nil {
+		if t.conn, err = connect(); err != nil {
+			return err
+		}
 	}
-	c, err := nftables.New(options...)
-	if err != nil {
-		return err
+	if err = fill(t.conn); err == nil {
+		err = t.conn.Flush()
 	}
-	if err := fill(c); err != nil {
-		return err
+	if err != nil { // it may hold half a transaction, or answers to it
+		t.disconnect()
 	}
-	return c.Flush()
+	return err
+}
+
+func (t *Table) disconnect() {
+	if t.conn != nil {
+		_ = t.conn.CloseLasting()
+		t.conn = nil
+	}
 }
 
 // replaceTable empties a table within a transaction; it may not have been
@@ -70,7 +87,7 @@ func explain(err error) error {
 	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EOPNOTSUPP),
 		errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINVAL):
 		return unavailable(err, "the kernel lacks nftables or its NAT: load its modules (modprobe -a nf_tables nft_chain_nat nft_nat nft_masq nft_fib_inet), "+
-			"or use Linux 5.2 or later with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_MASQ and CONFIG_NFT_FIB_INET; "+
+			"or use Linux 5.6 or later with CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_MASQ and CONFIG_NFT_FIB_INET; "+
 			"containers on the networks host and none need none of it")
 	}
 	return fmt.Errorf("cannot set up nftables: %w", err)

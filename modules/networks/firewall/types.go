@@ -23,6 +23,9 @@ type Network struct {
 	// ICC lets its containers talk to each other. Where it is off, the ports
 	// of the bridge must be isolated too (the CNI plugin's portIsolation): two
 	// containers on one bridge talk below IP, where nftables does not see them.
+	// They reach each other's published ports all the same, unless the host has
+	// bridges call netfilter (net.bridge.bridge-nf-call-iptables): the kernel
+	// then handles such packets as bridged ones.
 	ICC bool
 }
 

@@ -3,11 +3,13 @@ package api
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -105,7 +107,7 @@ func (d *dispatcher) logRequest(w *response, r *http.Request, err error, took ti
 // isGone tells whether something failed because the client has left. What comes
 // back from a shim has lost its class.
 func isGone(r *http.Request, err error) bool {
-	return errdefs.IsCanceled(err) || r.Context().Err() != nil && strings.Contains(err.Error(), context.Canceled.Error())
+	return errdefs.IsCanceled(err) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || r.Context().Err() != nil && strings.Contains(err.Error(), context.Canceled.Error())
 }
 
 // response remembers whether the answer has begun. It passes on what handlers

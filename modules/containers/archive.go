@@ -135,6 +135,8 @@ func pathError(err error, at, name string) error {
 		return notFound("Could not find the file %s in container %s", at, name)
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, unix.ENAMETOOLONG), errors.Is(err, unix.EINVAL):
 		return invalid("%v", err)
+	case errors.Is(err, unix.EBUSY):
+		return conflict("%v", err)
 	}
 	return err
 }

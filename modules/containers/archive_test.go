@@ -174,6 +174,7 @@ func TestExportAndChanges(t *testing.T) {
 		for _, want := range []string{"A /tmp/new", "A /tmp/new/f", "D /vol", "C /etc", "A /etc/passwd2", "A /data"} {
 			assert.Contains(t, shown, want, state)
 		}
+		assert.NotContains(t, shown, "A /etc/hosts", "dockerd has it in a layer below")
 		assert.NotContains(t, shown, "A /data/f", "what is mounted is not the container's")
 		var b bytes.Buffer
 		require.NoError(t, f.Export(t.Context(), id, func() io.Writer { return &b }))

@@ -11,6 +11,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 
 	"github.com/pouchfx/pouchfx/modules/containers/fsview"
+	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
 )
 
 // Export writes a container's root filesystem as a tar archive, to where begin
@@ -29,6 +30,13 @@ func (s *Service) Export(ctx context.Context, name string, begin func() io.Write
 	})
 }
 
+// madeByRuntime are the places at which the runtime mounts what every container
+// has. An image that lacks them has them in all of its containers.
+var madeByRuntime = []string{
+	"/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
+	"/proc", "/sys", "/sys/fs", "/sys/fs/cgroup", ocispec.InitPath,
+}
+
 // Changes lists what differs between a container's root filesystem and its
 // image; nil when nothing does.
 func (s *Service) Changes(ctx context.Context, name string) (found []container.FilesystemChange, err error) {
@@ -45,7 +53,7 @@ func (s *Service) Changes(ctx context.Context, name string) (found []container.F
 			if upper != nil {
 				defer upper.Close()
 			}
-			found, err = fsview.Changes(ctx, now, before, upper)
+			found, err = fsview.Changes(ctx, now, before, upper, madeByRuntime...)
 			return err
 		})
 	})

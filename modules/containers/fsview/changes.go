@@ -17,9 +17,10 @@ import (
 // Changes compares a root filesystem with the one it began as, nil for an
 // empty one, and lists by path what was added, modified and deleted, and the
 // directories in which that is. upper, if not nil, is the directory of an
-// overlay that holds the changes: only what is in it is compared.
-func Changes(ctx context.Context, now, before, upper *View) ([]container.FilesystemChange, error) {
-	w := &walk{ctx: ctx, now: now, before: before, upper: upper}
+// overlay that holds the changes: only what is in it is compared. What is in
+// ignored, with what is in it, is not reported as added.
+func Changes(ctx context.Context, now, before, upper *View, ignored ...string) ([]container.FilesystemChange, error) {
+	w := &walk{ctx: ctx, now: now, before: before, upper: upper, ignored: ignored}
 	if _, err := w.dir("/", true, before != nil); err != nil {
 		return nil, err
 	}
@@ -31,6 +32,7 @@ func Changes(ctx context.Context, now, before, upper *View) ([]container.Filesys
 type walk struct {
 	ctx                context.Context
 	now, before, upper *View
+	ignored            []string
 	found              []container.FilesystemChange
 }
 
@@ -118,6 +120,8 @@ func (w *walk) entry(name string, hinted, inDir bool) error {
 		w.add(container.ChangeDelete, name)
 		return nil
 	case is == nil: // it came and went meanwhile
+		return nil
+	case was == nil && slices.Contains(w.ignored, name):
 		return nil
 	case was == nil:
 		w.add(container.ChangeAdd, name)

@@ -54,6 +54,11 @@ func TestChangesOfAnOverlay(t *testing.T) {
 	found, err = Changes(t.Context(), (&tree{t, filepath.Join(lower, "deep"), ""}).open(), nil, nil)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"A /x", "A /x/y", "A /x/y/z"}, shown(found))
+	found, err = Changes(t.Context(), now, before, changed, "/new", "/link", "/edit/a", "/renamed/b")
+	require.NoError(t, err)
+	assert.NotContains(t, shown(found), "A /new")
+	assert.NotContains(t, shown(found), "A /new/dir")
+	assert.Contains(t, shown(found), "C /edit/a", "only what is new can be ignored")
 }
 
 func shown(found []container.FilesystemChange) (all []string) {

@@ -62,6 +62,7 @@ type Execs interface {
 type Images interface {
 	Pull(ctx context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error)
 	Push(ctx context.Context, ref reference.Named, o images.PushOptions) error
+	Save(ctx context.Context, names []string, w io.Writer) error
 	Load(ctx context.Context, r io.Reader, progress func(jsonstream.Message)) ([]string, error)
 	List(ctx context.Context, o images.ListOptions) ([]image.Summary, error)
 	Inspect(ctx context.Context, name string) (*image.InspectResponse, error)

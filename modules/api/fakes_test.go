@@ -167,6 +167,7 @@ type fakeImages struct {
 	pulled images.PullOptions
 	pushed images.PushOptions
 	loaded []byte
+	saved  []string
 	name   string
 	tagged reference.NamedTagged
 	list   []image.Summary

@@ -20,6 +20,8 @@ func (h *imageHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("POST", "/images/load", h.load),
 		types.NewHandlerSpec("POST", "/images/prune", h.prune),
 		types.NewHandlerSpec("POST", "/images/{name:.*}/push", h.push),
+		types.NewHandlerSpec("GET", "/images/get", h.save),
+		types.NewHandlerSpec("GET", "/images/{name:.*}/get", h.saveOne),
 		types.NewHandlerSpec("GET", "/images/{name:.*}/json", h.inspect),
 		types.NewHandlerSpec("GET", "/images/{name:.*}/history", h.history),
 		types.NewHandlerSpec("POST", "/images/{name:.*}/tag", h.tag),

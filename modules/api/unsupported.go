@@ -22,8 +22,6 @@ var refused = []struct{ method, path, text string }{
 	{"POST", "/grpc", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
 	{"POST", "/commit", "commit is not supported: build an image elsewhere, then pull or load"},
 	{"GET", "/images/search", "search is not supported: use the registry's own search"},
-	{"GET", "/images/get", "saving images is not supported: push from where they were built"},
-	{"GET", "/images/{name:.*}/get", "saving images is not supported: push from where they were built"},
 	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
 	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
 	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},

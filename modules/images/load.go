@@ -10,12 +10,13 @@ import (
 	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/core/images/archive"
-	"github.com/containerd/containerd/v2/pkg/archive/compression"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	dockerevents "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/jsonstream"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/pouchfx/pouchfx/modules/decompress"
 )
 
 // Load reads images from an archive as docker save or an OCI tool writes it,
@@ -37,12 +38,14 @@ func (s *Service) Load(ctx context.Context, r io.Reader, progress func(jsonstrea
 	}
 	defer func() { release(err != nil) }()
 
-	plain, err := compression.DecompressStream(r)
+	plain, err := decompress.NewReader(r)
 	if err != nil {
 		return nil, badArchive(err)
 	}
 	defer plain.Close()
-	index, err := archive.ImportIndex(ctx, s.client().ContentStore(), plain)
+	checked := screened(plain)
+	defer checked.Close()
+	index, err := archive.ImportIndex(ctx, s.client().ContentStore(), checked)
 	if err != nil {
 		return nil, badArchive(err)
 	}
@@ -165,7 +168,7 @@ func (s *Service) nameLoaded(ctx context.Context, i *Image) (string, error) {
 	if i.Reference != "" {
 		name = familiar(i.Reference)
 	}
-	s.bus.Image(dockerevents.ActionLoad, i.ID.String(), map[string]string{"name": name})
+	s.publish(dockerevents.ActionLoad, i, i.ID.String())
 	return name, nil
 }
 

@@ -70,7 +70,7 @@ func (s *Service) untag(ctx context.Context, f *family, name string) ([]image.De
 	if err := s.client().ImageService().Delete(ctx, name); err != nil {
 		return nil, err
 	}
-	s.bus.Image(events.ActionUnTag, f.ID.String(), map[string]string{"name": familiar(name)})
+	s.publish(events.ActionUnTag, f.Image, f.ID.String())
 	return []image.DeleteResponse{{Untagged: familiar(name)}}, nil
 }
 
@@ -98,7 +98,7 @@ func (s *Service) removeAll(ctx context.Context, f *family, used bool) ([]image.
 		}
 		if i.Reference != "" {
 			removed = append(removed, image.DeleteResponse{Untagged: familiar(i.Reference)})
-			s.bus.Image(events.ActionUnTag, f.ID.String(), map[string]string{"name": familiar(i.Reference)})
+			s.publish(events.ActionUnTag, f.Image, f.ID.String())
 		}
 	}
 	if !used {
@@ -143,7 +143,7 @@ func (s *Service) Tag(ctx context.Context, source string, target reference.Named
 	if _, err := s.put(ctx, images.Image{Name: target.String(), Target: i.record.Target}); err != nil {
 		return fmt.Errorf("tag %s as %s: %w", source, target, err)
 	}
-	s.bus.Image(events.ActionTag, i.ID.String(), map[string]string{"name": reference.FamiliarString(target)})
+	s.publish(events.ActionTag, i, reference.FamiliarString(target))
 	return nil
 }
 

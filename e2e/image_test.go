@@ -22,7 +22,7 @@ import (
 )
 
 // The applets under which an image has its one program.
-var applets = strings.Fields("sh cat chmod dd env false httpd id hostname kill ls mkdir nc ps readlink rm sleep stat stty touch true tty unshare wc yes echo grep")
+var applets = strings.Fields("sh cat chmod dd env false get httpd id ifaces hostname kill ls mkdir nc ps readlink resolve rm sleep stat stty touch true tty unshare wc yes echo grep")
 
 // boxImage is the image of the tests: box under the names of its applets, a
 // user "app" (uid 1000), a volume at /vol with a file in it.

@@ -32,9 +32,9 @@ var applets map[string]applet
 
 func init() {
 	applets = map[string]applet{
-		"cat": cat, "chmod": chmod, "dd": dd, "env": env, "false": falseApplet, "httpd": httpd, "id": id,
+		"cat": cat, "chmod": chmod, "dd": dd, "env": env, "false": falseApplet, "get": get, "httpd": httpd, "id": id, "ifaces": ifaces,
 		"hostname": hostname, "kill": kill, "ls": ls,
-		"mkdir": mkdir, "nc": nc, "ps": ps, "readlink": readlink, "rm": rm, "sleep": sleep,
+		"mkdir": mkdir, "nc": nc, "ps": ps, "readlink": readlink, "resolve": resolve, "rm": rm, "sleep": sleep,
 		"stat": stat, "stty": stty, "touch": touch, "true": trueApplet, "tty": tty, "unshare": unshare, "wc": wc, "yes": yes,
 		"echo": echo, "grep": grep, "exec-status": execStatus,
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tarball is an archive of entries; text is what is in its files.
-func tarball(t testing.TB, text string, entries ...tar.Header) []byte {
+// tarOf is an archive of entries; text is what is in its files.
+func tarOf(t testing.TB, text string, entries ...tar.Header) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -73,7 +73,7 @@ func (d *daemon) copyFrom(t testing.TB, id, path string) map[string]string {
 func TestCopyExportAndDiff(t *testing.T) {
 	onBoth(t, func(t *testing.T, d *daemon) {
 		id := d.create(t, "cat /in/f; echo changed > /etc/new; sleep 1000", host(func(h *container.HostConfig) { h.Binds = []string{"copied-" + string(d.kind()) + ":/vol2"} }))
-		in := tarball(t, "configured\n", tar.Header{Name: "in/f"}, tar.Header{Name: "vol2/g"})
+		in := tarOf(t, "configured\n", tar.Header{Name: "in/f"}, tar.Header{Name: "vol2/g"})
 		encoder, err := zstd.NewWriter(nil)
 		require.NoError(t, err)
 		require.NoError(t, d.copyTo(t, id, "/", encoder.EncodeAll(in, nil)), "before its first start")
@@ -98,7 +98,7 @@ func TestCopyExportAndDiff(t *testing.T) {
 
 		_, err = d.client.ContainerStatPath(testContext(t), id, client.ContainerStatPathOptions{Path: "/no/such"})
 		assert.True(t, cerrdefs.IsNotFound(err), "%v", err)
-		assert.True(t, cerrdefs.IsInvalidArgument(d.copyTo(t, id, "/tmp", tarball(t, "x", tar.Header{Name: "../../x"}))))
+		assert.True(t, cerrdefs.IsInvalidArgument(d.copyTo(t, id, "/tmp", tarOf(t, "x", tar.Header{Name: "../../x"}))))
 		assert.True(t, cerrdefs.IsInvalidArgument(d.copyTo(t, id, "/tmp", []byte("no archive at all, but long enough to be one"))))
 	})
 }
@@ -110,17 +110,17 @@ func TestCopyStaysInTheContainer(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("the host's"), 0o644))
 	id := d.create(t, "sleep 1000")
 	link := tar.Header{Name: "out", Typeflag: tar.TypeSymlink, Linkname: outside}
-	require.NoError(t, d.copyTo(t, id, "/", tarball(t, "", link)))
+	require.NoError(t, d.copyTo(t, id, "/", tarOf(t, "", link)))
 	d.startContainer(t, id)
 	_, err := d.client.CopyFromContainer(testContext(t), id, client.CopyFromContainerOptions{SourcePath: "/out/secret"})
 	assert.True(t, cerrdefs.IsNotFound(err), "%v", err)
-	assert.Error(t, d.copyTo(t, id, "/out", tarball(t, "x", tar.Header{Name: "new"})))
-	assert.Error(t, d.copyTo(t, id, "/", tarball(t, "x", tar.Header{Name: "out/new"})))
+	assert.Error(t, d.copyTo(t, id, "/out", tarOf(t, "x", tar.Header{Name: "new"})))
+	assert.Error(t, d.copyTo(t, id, "/", tarOf(t, "x", tar.Header{Name: "out/new"})))
 	entries, err := os.ReadDir(outside)
 	require.NoError(t, err)
 	assert.Len(t, entries, 1)
 	disk := tar.Header{Name: "disk", Typeflag: tar.TypeBlock, Devmajor: 8}
-	require.NoError(t, d.copyTo(t, id, "/", tarball(t, "", disk)))
+	require.NoError(t, d.copyTo(t, id, "/", tarOf(t, "", disk)))
 	assert.NotZero(t, d.exec(t, id, "cat /disk").code, "the container's limits let it open no device")
 }
 
@@ -164,6 +164,6 @@ func TestClientsThatDisconnectLeaveNothing(t *testing.T) {
 		attached.Close()
 		require.NoError(t, waitFor(time.Minute, func() bool { return descriptors() <= before+1 }), "%d descriptors before, %d after", before, descriptors())
 		assert.Equal(t, "ok\n", d.exec(t, id, "echo ok").stdout)
-		assert.NotContains(t, d.log.String(), "\tERROR\t")
+		assert.NotContains(t, d.log.String(), "  ERROR  ")
 	})
 }

@@ -70,6 +70,12 @@ func TestHooksOfAMisbehavingPlugin(t *testing.T) {
 			assert.Equal(t, container.StateCreated, d.inspect(t, id).State.Status, "a start that a plugin refuses leaves the state")
 			return err
 		},
+		"PreCreateEndpoint": func(t *testing.T, mood string) error {
+			id := d.create(t, "true", network("bridge"), endpointMood("bridge", "mood="+mood))
+			_, err := d.client.ContainerStart(testContext(t), id, client.ContainerStartOptions{})
+			assert.Equal(t, container.StateCreated, d.inspect(t, id).State.Status, "the start is rolled back")
+			return err
+		},
 		"PreUpdate": func(t *testing.T, mood string) error {
 			id := d.create(t, "true", named("preupdate-"+mood))
 			_, err := d.client.ContainerUpdate(testContext(t), id, client.ContainerUpdateOptions{Resources: &container.Resources{Memory: 32 * units.MiB}})
@@ -160,11 +166,9 @@ func TestRuntimeHooksRunInTheRuntimesNamespaceBeforeTheProcess(t *testing.T) {
 		d, _ := pluginDaemon(t, e, fmt.Sprintf(`
 plugins:
   moody:
-    hook: %s
-    priority: -10
+    hooks: [{priority: -10, args: %s}]
   second:
-    hook: %s
-    priority: 10
+    hooks: [{priority: 10, args: %s}]
 `, hook("after"), hook("before")))
 		d.load(t, "box")
 		r := d.run(t, "cat "+dir+"/order", host(func(h *container.HostConfig) { h.Binds = []string{dir + ":" + dir} }))

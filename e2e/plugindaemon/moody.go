@@ -23,9 +23,14 @@ type Config struct {
 	Record string `yaml:"record"`
 	// Moods maps a hook that has no argument to read a mood from to its mood.
 	Moods map[string]string `yaml:"moods"`
-	// Hook is the argv of a runtime hook, Priority its priority.
-	Hook     []string `yaml:"hook"`
+	// Hooks are the runtime hooks that it wants.
+	Hooks []Hook `yaml:"hooks"`
+}
+
+// Hook is a runtime hook.
+type Hook struct {
 	Priority int      `yaml:"priority"`
+	Args     []string `yaml:"args"`
 }
 
 // moody does in each hook what the test asks for: by the label "moody" of a
@@ -106,10 +111,12 @@ func (m *moody) PreStart(_ context.Context, v interface{}) ([]int, [][]string, e
 		return []int{1}, [][]string{{"relative"}}, nil
 	}
 	err := m.feel("PreStart", how, func() { c.Config.Env = append(c.Config.Env, "LATE=1") })
-	if err != nil || len(m.config.Hook) == 0 {
-		return nil, nil, err
+	var priorities []int
+	var args [][]string
+	for _, h := range m.config.Hooks {
+		priorities, args = append(priorities, h.Priority), append(args, h.Args)
 	}
-	return []int{m.config.Priority}, [][]string{m.config.Hook}, nil
+	return priorities, args, err
 }
 
 func (m *moody) PreUpdate(ctx context.Context, body io.ReadCloser) (io.ReadCloser, error) {

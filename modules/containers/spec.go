@@ -160,6 +160,9 @@ func (s *Service) view(c *ctr) *types.Container {
 	r := c.record()
 	config, host := r.Config, r.HostConfig
 	config.Env = slices.Clone(config.Env)
+	if other, err := s.index.get(host.NetworkMode.ConnectedContainer()); err == nil {
+		config.Hostname, config.Domainname = other.record().Config.Hostname, other.record().Config.Domainname
+	}
 	return &types.Container{
 		ID: c.id, Name: r.Name, Image: r.Image, Config: &config, HostConfig: &host,
 		Mounts: mountPoints(r.Mounts), Annotations: annotations(r),

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -51,6 +52,7 @@ func (s *Service) ensureBridge(ctx context.Context, e *entry) error {
 		return err
 	}
 	if link == nil {
+		e.ready = false
 		release, err := s.claim(ctx)
 		if err != nil {
 			return err
@@ -60,12 +62,17 @@ func (s *Service) ensureBridge(ctx context.Context, e *entry) error {
 		if err != nil {
 			return err
 		}
-	} else if err := s.configureBridge(link, e); err != nil {
-		return err
+	} else if !e.ready {
+		if err := s.configureBridge(link, e); err != nil {
+			return err
+		}
 	}
-	if err := s.reserveAddresses(e); err != nil {
-		return err
+	if !e.ready {
+		if err := s.reserveAddresses(e); err != nil {
+			return err
+		}
 	}
+	e.ready = true
 	return s.rules.allow(e.firewall())
 }
 
@@ -160,9 +167,29 @@ func (s *Service) forward(bridge string, v6 bool) error {
 		// Nothing of the host is to be reached around IPv4's rules.
 		return sysctl("net/ipv6/conf/"+bridge+"/disable_ipv6", "1")
 	}
-	return errors.Join(
-		sysctl("net/ipv6/conf/"+bridge+"/accept_ra", "0"),
-		s.enable("net/ipv6/conf/all/forwarding"))
+	return errors.Join(keepRouters(), sysctl("net/ipv6/conf/"+bridge+"/accept_ra", "0"), s.enable("net/ipv6/conf/all/forwarding"))
+}
+
+// keepRouters has interfaces go on listening to routers when the host becomes
+// one itself: it would lose its default route.
+func keepRouters() error {
+	interfaces, err := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra")
+	if err != nil {
+		return err
+	}
+	for _, path := range interfaces {
+		switch filepath.Base(filepath.Dir(path)) {
+		case "all", "default": // are about interfaces to come, as those of containers
+			continue
+		}
+		if now, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(now)) != "1" {
+			continue
+		}
+		if err := sysctl(strings.TrimPrefix(path, "/proc/sys/"), "2"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // enable sets a switch of the whole host, and says so if it was off.

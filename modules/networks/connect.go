@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,12 +193,6 @@ func (s *Service) plug(ctx context.Context, sb *sandbox, ep *endpoint) error {
 		}
 		if err := plugged.note(result); err != nil {
 			return err
-		}
-		if !plugged.V6.IsValid() {
-			err := inNamespace(sb.netns(), func() error { return sysctl("net/ipv6/conf/"+ep.Interface+"/disable_ipv6", "1") })
-			if err != nil && !errors.Is(err, os.ErrNotExist) {
-				return err
-			}
 		}
 	}
 	s.mu.Lock()

@@ -8,6 +8,7 @@ import (
 
 	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/vishvananda/netlink"
+	"go.uber.org/zap"
 )
 
 // Disconnect takes a sandbox off a network. The default route and the
@@ -30,8 +31,10 @@ func (s *Service) Disconnect(ctx context.Context, container, networkName string,
 		if !force {
 			return err
 		}
+		s.log.Warn("forgot an endpoint that could not be taken down", zap.String("container", container), zap.String("network", ep.Asked.Network), zap.Error(err))
 		s.drop(sb, ep)
 	}
+	s.publishEndpoint(eventtypes.ActionDisconnect, sb, ep)
 	return errors.Join(s.settle(sb), sb.save())
 }
 
@@ -58,11 +61,7 @@ func (s *Service) unplug(ctx context.Context, sb *sandbox, ep *endpoint) error {
 			return fmt.Errorf("disconnect container %s from network %s: %w", sb.Name, ep.Asked.Network, err)
 		}
 	}
-	wasPlugged := ep.Plugged
 	s.drop(sb, ep)
-	if wasPlugged {
-		s.publishEndpoint(eventtypes.ActionDisconnect, sb, ep)
-	}
 	return nil
 }
 
@@ -115,8 +114,12 @@ func (s *Service) takeBack(ctx context.Context, sb *sandbox, added []*endpoint) 
 	return errors.Join(append(errs, sb.save())...)
 }
 
-// publishEndpoint tells that a container came to a network or left it.
+// publishEndpoint tells that a container came to a network or left it. Of an
+// endpoint that never was whole nobody heard.
 func (s *Service) publishEndpoint(action eventtypes.Action, sb *sandbox, ep *endpoint) {
+	if !ep.Plugged {
+		return
+	}
 	s.mu.RLock()
 	e := s.networks[ep.NetworkID]
 	s.mu.RUnlock()

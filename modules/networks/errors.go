@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/containerd/errdefs"
@@ -28,3 +29,6 @@ func forbidden(format string, args ...any) error {
 func unsupported(format string, args ...any) error {
 	return errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf(format, args...))
 }
+
+// failed is of no class, for which clients get dockerd's 500.
+func failed(format string, args ...any) error { return errors.New(fmt.Sprintf(format, args...)) }

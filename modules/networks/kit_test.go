@@ -27,6 +27,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if root := os.Getenv(childRoot); root != "" {
+		child(root)
+		return
+	}
 	cnitest.Build()
 	netnstest.Main(m)
 }
@@ -128,7 +132,9 @@ func (h *house) open(name string, change ...func(*Sandbox)) string {
 	return sb.Container
 }
 
-func containerID(name string) string { return fmt.Sprintf("%x", name) + strings.Repeat("0", 64-2*len(name)) }
+func containerID(name string) string {
+	return fmt.Sprintf("%x", name) + strings.Repeat("0", 64-2*len(name))
+}
 
 // run is open and connect.
 func (h *house) run(name string, networks ...string) string {

@@ -30,6 +30,11 @@ func makeNamespace(path string) error {
 		if err := netlink.LinkSetUp(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Index: 1}}); err != nil {
 			return fmt.Errorf("bring the loopback device up: %w", err)
 		}
+		// Interfaces have IPv6 only where their network has: nothing is to be
+		// reached around IPv4's rules. CNI switches it on there.
+		if err := sysctl("net/ipv6/conf/default/disable_ipv6", "1"); err != nil {
+			return err
+		}
 		if err := unix.Mount("/proc/thread-self/ns/net", path, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("mount a network namespace on %s: %w", path, err)
 		}

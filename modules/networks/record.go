@@ -48,6 +48,7 @@ type entry struct {
 	removing bool // under Service.mu: nothing may be connected any more
 
 	device  sync.Mutex // held while the bridge is made and removed
+	ready   bool       // under device: this daemon has seen to the bridge
 	options options    // parsed from the record's
 }
 

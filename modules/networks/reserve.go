@@ -33,7 +33,7 @@ func (s *Service) takeOne(sb *sandbox, key portKey) error {
 	defer s.mu.Unlock()
 	for taken, container := range s.ports {
 		if taken.meets(key) {
-			return fmt.Errorf("Bind for %s failed: port is already allocated%s", key, s.byContainer(container))
+			return failed("Bind for %s failed: port is already allocated%s", key, s.byContainer(container))
 		}
 	}
 	fd, _, err := bindPort(key.protocol, key.addr, key.port)

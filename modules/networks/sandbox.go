@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 	"go.uber.org/zap"
 
@@ -142,7 +143,11 @@ func (s *Service) close(ctx context.Context, container string) error {
 	defer cancel()
 	errs := []error{sb.stopServer(), s.unpublish(sb)}
 	for _, ep := range slices.Backward(slices.Clone(sb.Endpoints)) {
-		errs = append(errs, s.unplug(ctx, sb, ep))
+		err := s.unplug(ctx, sb, ep)
+		if err == nil {
+			s.publishEndpoint(eventtypes.ActionDisconnect, sb, ep)
+		}
+		errs = append(errs, err)
 	}
 	s.releasePorts(sb)
 	if err := errors.Join(errs...); err != nil {

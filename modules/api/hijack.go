@@ -47,6 +47,10 @@ func newSession(w http.ResponseWriter, r *http.Request, s *streams, kind string)
 func (s *session) upgrade() {
 	s.once.Do(func() {
 		defer close(s.upgraded)
+		// dockerode says its options a second time in a body, which is no input.
+		if s.r.ContentLength > 0 {
+			_, _ = io.CopyN(io.Discard, s.r.Body, min(s.r.ContentLength, maxBody)) // what is wrong with it, the input will have too
+		}
 		conn, buffered, err := http.NewResponseController(s.w).Hijack()
 		if err != nil {
 			s.err = fmt.Errorf("cannot take over the connection: %w", err)

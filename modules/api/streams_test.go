@@ -88,6 +88,21 @@ func TestAttachHijacksInBothForms(t *testing.T) {
 	}
 }
 
+func TestBodyOfAnAttachIsNoInput(t *testing.T) {
+	d := startDaemon(t)
+	d.containers.attach = echo
+	conn := d.dial()
+	conn.request("POST", "/containers/web/attach?stream=1&stdin=1&stdout=1&stderr=1", `{"stream":true}`, "Connection: Upgrade", "Upgrade: tcp")
+	_, err := conn.Write([]byte("hello"))
+	require.NoError(t, err)
+	require.NoError(t, conn.CloseWrite())
+	conn.head()
+	var stdout bytes.Buffer
+	_, err = stdcopy.StdCopy(&stdout, io.Discard, conn.in)
+	require.NoError(t, err)
+	assert.Equal(t, "got hello", stdout.String())
+}
+
 func TestAttachWithDockersClient(t *testing.T) {
 	d := startDaemon(t)
 	d.containers.attach = echo

@@ -50,6 +50,8 @@ func (s *Service) connectRunning(ctx context.Context, c *ctr, n networks.Network
 	if err != nil {
 		return err
 	}
+	h := &c.record().HostConfig
+	e.DNS, e.DNSSearch, e.DNSOptions = ifChanged(e.DNS, h.DNS, nil), ifChanged(e.DNSSearch, h.DNSSearch, nil), ifChanged(e.DNSOptions, h.DNSOptions, nil)
 	before := s.Networks.Names(c.id)
 	if err := s.Networks.Connect(ctx, c.id, e); err != nil {
 		return err

@@ -62,12 +62,29 @@ func (s *Service) endpoint(ctx context.Context, c *ctr, env []string, n networks
 	return e, s.Networks.Check(n, e.EndpointConfig)
 }
 
-// sandbox describes the namespace for a container.
-func sandbox(c *ctr, start *types.Container) networks.Sandbox {
+// sandbox describes the namespace for a container. Names are looked up in one
+// way in the whole of it: what hooks changed about that is taken from the
+// endpoints, the first of which has the last word.
+func sandbox(c *ctr, start *types.Container, endpoints []*networktypes.Endpoint) networks.Sandbox {
 	r := c.record()
 	h := &r.HostConfig
-	return networks.Sandbox{
+	box := networks.Sandbox{
 		Container: c.id, Name: r.Name, Hostname: start.Config.Hostname, Ports: publishedPorts(r),
 		DNS: h.DNS, DNSSearch: h.DNSSearch, DNSOptions: h.DNSOptions,
 	}
+	for _, e := range slices.Backward(endpoints) {
+		box.DNS = ifChanged(e.DNS, h.DNS, box.DNS)
+		box.DNSSearch = ifChanged(e.DNSSearch, h.DNSSearch, box.DNSSearch)
+		box.DNSOptions = ifChanged(e.DNSOptions, h.DNSOptions, box.DNSOptions)
+		e.DNS, e.DNSSearch, e.DNSOptions = nil, nil, nil
+	}
+	return box
+}
+
+// ifChanged is what a hook made of a setting, or else what holds otherwise.
+func ifChanged[T comparable](made, asked, otherwise []T) []T {
+	if slices.Equal(made, asked) {
+		return otherwise
+	}
+	return made
 }

@@ -50,7 +50,7 @@ func (s *Service) openNetwork(ctx context.Context, c *ctr, start *types.Containe
 		<-j.done
 		return s.Networks.Close(ctx, c.id)
 	})
-	if j.netns, err = s.Networks.Open(ctx, sandbox(c, start)); err != nil {
+	if j.netns, err = s.Networks.Open(ctx, sandbox(c, start, endpoints)); err != nil {
 		return nil, networkError(err)
 	}
 	if !hooked {

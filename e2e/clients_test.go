@@ -3,11 +3,14 @@ package e2e
 import (
 	"archive/tar"
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
@@ -37,9 +40,15 @@ func (d *daemon) environment(t *testing.T, more ...string) []string {
 	return append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "DOCKER_HOST=unix://" + d.socket}, more...)
 }
 
-// passes runs the tests of a client.
-func passes(t *testing.T, cmd *exec.Cmd) {
+// passes runs the tests of a client in a folder.
+func (d *daemon) passes(t *testing.T, dir string, env []string, program string, args ...string) {
 	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = dir, d.environment(t, env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with what it starts
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.CombinedOutput()
 	t.Logf("%s\n%s", strings.Join(cmd.Args, " "), out)
 	require.NoError(t, err)
@@ -55,15 +64,10 @@ const (
 
 func TestClientTestcontainers(t *testing.T) {
 	tests := clientBinary(t, "testcontainers", "testcontainers.test", "test", "-c", ".")
-	run := func(t *testing.T, d *daemon, more ...string) {
-		cmd := exec.Command(tests, "-test.v", "-test.timeout=10m")
-		cmd.Dir, cmd.Env = t.TempDir(), d.environment(t, more...)
-		passes(t, cmd)
-	}
 	t.Run("without the reaper", func(t *testing.T) {
 		d := ownDaemon(t, built.daemon, embedded)
 		d.load(t, "box:latest")
-		run(t, d, "TESTCONTAINERS_RYUK_DISABLED=true")
+		d.passes(t, t.TempDir(), []string{"TESTCONTAINERS_RYUK_DISABLED=true"}, tests, "-test.v")
 	})
 	t.Run("with the reaper", func(t *testing.T) {
 		program := os.Getenv(reaperBinary)
@@ -73,7 +77,7 @@ func TestClientTestcontainers(t *testing.T) {
 		d := ownDaemon(t, built.daemon, embedded)
 		d.load(t, "box:latest")
 		d.loadProgram(t, reaperImage, program)
-		run(t, d)
+		d.passes(t, t.TempDir(), nil, tests, "-test.v")
 	})
 }
 

@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,4 +40,20 @@ func BenchmarkSandbox(b *testing.B) {
 		}
 		return connect()
 	}, closeIt)
+}
+
+// BenchmarkStart measures how long a daemon takes that finds 200 containers.
+func BenchmarkStart(b *testing.B) {
+	h := newHouse(b)
+	h.create("mynet")
+	for i := range 200 {
+		id := h.open(fmt.Sprint("c", i), publishing("80"))
+		h.connect(id, "mynet")
+	}
+	for b.Loop() {
+		b.StopTimer()
+		h.kill()
+		b.StartTimer()
+		h.begin()
+	}
 }

@@ -38,15 +38,23 @@ func (s *Service) networkOf(link netlink.Link) (id string, ours bool) {
 	return id, ours && link.Type() == "bridge"
 }
 
-// ensureBridge makes a network's device, its leases' directory and its rules,
-// or finds them made. A network without containers whose subnet somebody else
-// took meanwhile gets another one, unless a client chose it.
+// ensureBridge makes a network's device and its rules, or finds them made.
 func (s *Service) ensureBridge(ctx context.Context, e *entry) error {
 	if e.Driver != driverBridge {
 		return nil
 	}
 	e.device.Lock()
 	defer e.device.Unlock()
+	if err := s.ensureDevice(ctx, e); err != nil {
+		return err
+	}
+	return s.rules.allow(e.firewall())
+}
+
+// ensureDevice makes a network's device, or finds it made. A network without
+// containers whose subnet somebody else took meanwhile gets another one, unless
+// a client chose it. The caller holds the device's lock.
+func (s *Service) ensureDevice(ctx context.Context, e *entry) error {
 	link, err := s.findBridge(e)
 	if err != nil {
 		return err
@@ -73,7 +81,7 @@ func (s *Service) ensureBridge(ctx context.Context, e *entry) error {
 		}
 	}
 	e.ready = true
-	return s.rules.allow(e.firewall())
+	return nil
 }
 
 // firewall is what the firewall must know of a network.

@@ -1,7 +1,6 @@
 package networks
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/containerd/errdefs"
@@ -31,4 +30,4 @@ func unsupported(format string, args ...any) error {
 }
 
 // failed is of no class, for which clients get dockerd's 500.
-func failed(format string, args ...any) error { return errors.New(fmt.Sprintf(format, args...)) }
+func failed(format string, args ...any) error { return fmt.Errorf(format, args...) }

@@ -112,11 +112,12 @@ func (r *resolver) Reverse(addr netip.Addr) (name string, ours bool) {
 // none.
 func (r *resolver) Upstreams() []netip.AddrPort {
 	r.s.mu.RLock()
-	defer r.s.mu.RUnlock()
-	if !slices.ContainsFunc(r.sb.Endpoints, func(ep *endpoint) bool { return ep.Gateway4.IsValid() }) {
+	reaches := slices.ContainsFunc(r.sb.Endpoints, func(ep *endpoint) bool { return ep.Gateway4.IsValid() })
+	own := r.sb.ownServers()
+	r.s.mu.RUnlock()
+	if !reaches {
 		return nil
 	}
-	own := r.sb.ownServers()
 	if len(own) == 0 {
 		return hostServers()
 	}

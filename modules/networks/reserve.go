@@ -29,6 +29,14 @@ func (k portKey) meets(other portKey) bool {
 // takeOne reserves a port: a socket that is bound to it, and does nothing
 // else, keeps it from every other process. The error tells who has it.
 func (s *Service) takeOne(sb *sandbox, key portKey) error {
+	err := s.bind(sb, key)
+	if errors.Is(err, unix.EADDRINUSE) {
+		return fmt.Errorf("listen %s %s: bind: %w%s", networkName(key), key, err, byProcess(key))
+	}
+	return err
+}
+
+func (s *Service) bind(sb *sandbox, key portKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for taken, container := range s.ports {
@@ -38,7 +46,7 @@ func (s *Service) takeOne(sb *sandbox, key portKey) error {
 	}
 	fd, _, err := bindPort(key.protocol, key.addr, key.port)
 	if errors.Is(err, unix.EADDRINUSE) {
-		return fmt.Errorf("listen %s %s: bind: address already in use%s", networkName(key), key, byProcess(key))
+		return err
 	}
 	if err != nil {
 		return fmt.Errorf("listen %s %s: bind: %w", networkName(key), key, err)

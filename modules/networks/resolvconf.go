@@ -25,10 +25,10 @@ func (s *Service) Names(container string) Names {
 	defer s.mu.RUnlock()
 	servers, search, options, _ := nameserver.HostUpstreams() // a host may have none
 	n := Names{Servers: sb.ownServers(), Search: search, Options: options}
-	if own := sb.own(func(ep *endpoint) []string { return ep.Asked.DNSSearch }, sb.DNSSearch); len(own) > 0 {
+	if own := said(sb, func(ep *endpoint) []string { return ep.Asked.DNSSearch }, sb.DNSSearch); len(own) > 0 {
 		n.Search = own
 	}
-	if own := sb.own(func(ep *endpoint) []string { return ep.Asked.DNSOptions }, sb.DNSOptions); len(own) > 0 {
+	if own := said(sb, func(ep *endpoint) []string { return ep.Asked.DNSOptions }, sb.DNSOptions); len(own) > 0 {
 		n.Options = own
 	}
 	switch {
@@ -73,20 +73,16 @@ func (sb *sandbox) ordered() []*endpoint {
 
 // ownServers are those that the container, or a hook, asked for.
 func (sb *sandbox) ownServers() []netip.Addr {
-	for _, ep := range sb.Endpoints {
-		if len(ep.Asked.DNS) > 0 {
-			return ep.Asked.DNS
-		}
-	}
-	return sb.DNS
+	return said(sb, func(ep *endpoint) []netip.Addr { return ep.Asked.DNS }, sb.DNS)
 }
 
-// own is what an endpoint says, or else the container.
-func (sb *sandbox) own(of func(*endpoint) []string, otherwise []string) []string {
-	for _, ep := range sb.Endpoints {
-		if said := of(ep); len(said) > 0 {
-			return said
+// said is what a hook has one of the endpoints say in place of what the
+// container says; where several differ, the first endpoint's.
+func said[T comparable](sb *sandbox, of func(*endpoint) []T, container []T) []T {
+	for _, ep := range slices.SortedFunc(slices.Values(sb.Endpoints), byPriority) {
+		if own := of(ep); len(own) > 0 && !slices.Equal(own, container) {
+			return own
 		}
 	}
-	return otherwise
+	return container
 }

@@ -25,10 +25,14 @@ func (s *Service) restore(ctx context.Context) error {
 	if err := s.readSandboxes(ctx); err != nil {
 		return err
 	}
-	// At first the devices and one transaction for all rules; what fails here
-	// fails again, and is told, when a container needs it.
-	for _, e := range s.entries() {
-		if err := s.ensureBridge(ctx, e); err != nil {
+	// At first the devices, then all rules in one transaction, in which ports
+	// stay open that are. What fails here fails again, and is told, when a
+	// container needs it.
+	for _, e := range s.bridged() {
+		e.device.Lock()
+		err := s.ensureDevice(ctx, e)
+		e.device.Unlock()
+		if err != nil {
 			s.log.Warn("cannot set up a network: containers cannot be connected to it", zap.String("network", e.Name), zap.Error(err))
 		}
 	}
@@ -47,12 +51,15 @@ func (s *Service) restore(ctx context.Context) error {
 	return nil
 }
 
-func (s *Service) entries() []*entry {
+// bridged are the networks that have a device.
+func (s *Service) bridged() []*entry {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var all []*entry
 	for _, e := range s.networks {
-		all = append(all, e)
+		if e.Driver == driverBridge {
+			all = append(all, e)
+		}
 	}
 	return all
 }
@@ -91,13 +98,10 @@ func (s *Service) readSandboxes(ctx context.Context) error {
 // ports of all sandboxes.
 func (s *Service) restoreRules() error {
 	var networks []firewall.Network
-	for _, e := range s.entries() {
-		if link, err := s.findBridge(e); e.Driver == driverBridge && err == nil && link != nil {
+	for _, e := range s.bridged() {
+		if link, err := s.findBridge(e); err == nil && link != nil {
 			networks = append(networks, e.firewall())
 		}
-	}
-	if len(networks) == 0 {
-		return nil
 	}
 	var ports []firewall.Port
 	for _, id := range s.Sandboxes() {

@@ -107,6 +107,9 @@ func (s *Service) Open(ctx context.Context, asked Sandbox) (path string, err err
 			err = errors.Join(fmt.Errorf("make the network sandbox of container %s: %w", asked.Container, err), sb.remove())
 		}
 	}()
+	if err := sb.remove(); err != nil { // what an Open left that could not undo all
+		return "", err
+	}
 	if err := os.Mkdir(sb.dir, 0o700); err != nil {
 		return "", err
 	}

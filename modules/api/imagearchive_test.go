@@ -6,8 +6,11 @@ import (
 	"testing"
 
 	"github.com/containerd/errdefs"
+	"github.com/opencontainers/go-digest"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pouchfx/pouchfx/modules/images"
 )
 
 func (f *fakeImages) Save(_ context.Context, names []string, w io.Writer) error {
@@ -42,4 +45,35 @@ func TestSave(t *testing.T) {
 	assert.Equal(t, 404, res.StatusCode)
 	assert.Equal(t, "application/json", res.Header.Get("Content-Type"))
 	assert.Equal(t, `{"message":"No such image: nosuch"}`+"\n", body)
+}
+
+func (f *fakeImages) Import(_ context.Context, o images.ImportOptions) (digest.Digest, error) {
+	var err error
+	f.imported = o
+	f.loaded, err = io.ReadAll(o.Source)
+	if f.err != nil {
+		err = f.err
+	}
+	return "sha256:1", err
+}
+
+func TestImport(t *testing.T) {
+	d := startDaemon(t)
+	res, body := d.dial().do("POST", "/v1.44/images/create?fromSrc=-&repo=imp%3A1&message=why&changes=CMD+x&changes=ENV+A%3Db&platform=linux%2Famd64", "a tar")
+	assert.Equal(t, 200, res.StatusCode)
+	assert.Equal(t, `{"status":"sha256:1"}`+"\r\n", body)
+	assert.Equal(t, "a tar", string(d.images.loaded))
+	assert.Equal(t, "docker.io/library/imp:1", d.images.imported.Target.String())
+	assert.Equal(t, []string{"CMD x", "ENV A=b"}, d.images.imported.Changes)
+	assert.Equal(t, "why", d.images.imported.Message)
+	assert.Equal(t, "amd64", d.images.imported.Platform.Architecture)
+
+	res, body = d.dial().do("POST", "/images/create?fromSrc=https://a.example/x.tar&repo=imp", "")
+	assert.Equal(t, 501, res.StatusCode)
+	assert.Contains(t, body, "importing from a URL is not supported")
+	d.images.err = errdefs.ErrInvalidArgument.WithMessage("no tar")
+	res, body = d.dial().do("POST", "/images/create?fromSrc=-", "x")
+	assert.Equal(t, 400, res.StatusCode)
+	assert.Equal(t, `{"message":"no tar"}`+"\n", body)
+	assert.Nil(t, d.images.imported.Target)
 }

@@ -70,7 +70,7 @@ func TestPullErrors(t *testing.T) {
 	pull, err := d.client().ImagePull(t.Context(), "bad", client.ImagePullOptions{})
 	require.NoError(t, err)
 	assert.ErrorContains(t, pull.Wait(t.Context()), "malware")
-	for path, status := range map[string]int{"fromImage=UPPER": 400, "fromImage=": 400, "fromImage=a&tag=:": 400, "fromImage=a&tag=sha256:0": 400, "fromImage=a&tag=b/c": 400, "fromSrc=-&repo=x": 501, "fromImage=a&platform=////": 400} {
+	for path, status := range map[string]int{"fromImage=UPPER": 400, "fromImage=": 400, "fromImage=a&tag=:": 400, "fromImage=a&tag=sha256:0": 400, "fromImage=a&tag=b/c": 400, "fromSrc=http://a/b&repo=x": 501, "fromSrc=-&repo=X": 400, "fromImage=a&platform=////": 400} {
 		res, _ := conn.do("POST", "/images/create?"+path, "")
 		assert.Equal(t, status, res.StatusCode, path)
 	}

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
@@ -28,7 +27,7 @@ func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http
 		return q.err
 	}
 	if q.text("fromSrc") != "" {
-		return errdefs.ErrNotImplemented.WithMessage("import is not supported: build an image archive and use load")
+		return h.importArchive(ctx, w, r, q)
 	}
 	ref, err := pullReference(q.text("fromImage"), q.text("tag"))
 	if err != nil {

@@ -112,6 +112,7 @@ func (s *Server) routes() []*types.HandlerSpec {
 		&execHandlers{p.Containers, s.streams},
 		&archiveHandlers{p.Containers},
 		&imageHandlers{p.Images},
+		&commitHandlers{p.Containers},
 		&volumeHandlers{p.Volumes},
 		&networkHandlers{p.Networks, p.Containers},
 		&ownHandlers{p},

@@ -20,7 +20,6 @@ var refused = []struct{ method, path, text string }{
 	{"POST", "/build", "building images is not supported: build elsewhere, then pull or load"},
 	{"POST", "/session", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
 	{"POST", "/grpc", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
-	{"POST", "/commit", "commit is not supported: build an image elsewhere, then pull or load"},
 	{"GET", "/images/search", "search is not supported: use the registry's own search"},
 	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
 	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},

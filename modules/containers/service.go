@@ -11,6 +11,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
+	"github.com/opencontainers/go-digest"
 	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
@@ -39,6 +40,7 @@ type Engine interface {
 type Images interface {
 	Resolve(ctx context.Context, nameOrID string) (*images.Image, error)
 	Unpack(ctx context.Context, img *images.Image, snapshotter string) error
+	Commit(ctx context.Context, o images.CommitOptions) (digest.Digest, error)
 }
 
 // Volumes makes and mounts volumes.

@@ -1,0 +1,97 @@
+package images
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/diff"
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/pkg/rootfs"
+	"github.com/containerd/errdefs"
+	"github.com/distribution/reference"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+)
+
+// emptyLayer is the digest of a layer without files: it is not stored.
+const emptyLayer digest.Digest = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"
+
+// CommitOptions are what an image is made from of a container.
+type CommitOptions struct {
+	// Parent is the ID of the image that the container was made from.
+	Parent digest.Digest
+	// Snapshotter has the container's root filesystem as Snapshot.
+	Snapshotter, Snapshot string
+	// Read, if not nil, is called when the files have been read: the
+	// container may go on changing them.
+	Read func()
+	// Config is the container's, and Changes are instructions of a Dockerfile
+	// that are applied to it.
+	Config  dockerspec.DockerOCIImageConfig
+	Changes []string
+	// Target is the image's name; nil leaves it without one.
+	Target reference.NamedTagged
+	// CreatedBy is the command that the container ran.
+	Author, Comment, CreatedBy string
+}
+
+// Commit makes an image of what a container changed in its root filesystem,
+// over the layers of its image, and returns its ID. The same changes make the
+// same layer. When it fails nothing is left.
+func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest, err error) {
+	defer func() { err = explain(err) }()
+	if err := applyChanges(&o.Config, o.Changes); err != nil {
+		return "", err
+	}
+	ctx, release, err := s.lease(s.engine.Context(ctx), opCommit)
+	if err != nil {
+		return "", err
+	}
+	defer func() { release(err != nil) }()
+	parent, err := s.Resolve(ctx, o.Parent.String())
+	if err != nil {
+		return "", fmt.Errorf("the image of the container: %w", err)
+	}
+	layer, diffID, err := s.changesOf(ctx, o.Snapshotter, o.Snapshot)
+	if err != nil {
+		return "", err
+	}
+	if o.Read != nil {
+		o.Read()
+	}
+	spec, layers := parent.Spec, slices.Clone(parent.Layers)
+	now := time.Now().UTC()
+	spec.Created, spec.Author, spec.Config = &now, o.Author, o.Config
+	spec.History = append(slices.Clone(spec.History), ocispec.History{
+		Created: &now, CreatedBy: o.CreatedBy, Author: o.Author, Comment: o.Comment, EmptyLayer: diffID == emptyLayer,
+	})
+	if diffID != emptyLayer {
+		layers = append(layers, layer)
+		spec.RootFS.DiffIDs = append(slices.Clone(spec.RootFS.DiffIDs), diffID)
+	}
+	i, err := s.assemble(ctx, spec, layers, parent.Manifest.MediaType == images.MediaTypeDockerSchema2Manifest)
+	if err != nil {
+		return "", err
+	}
+	if err := s.keep(ctx, i, o.Target); err != nil {
+		return "", err
+	}
+	return i.ID, nil
+}
+
+// changesOf stores as a layer what a snapshot has over its parent.
+func (s *Service) changesOf(ctx context.Context, snapshotter, key string) (d ocispec.Descriptor, diffID digest.Digest, err error) {
+	snapshots := s.client().SnapshotService(snapshotter)
+	if snapshots == nil {
+		return d, "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("this daemon has no snapshotter %q", snapshotter))
+	}
+	d, err = rootfs.CreateDiff(ctx, key, snapshots, s.client().DiffService(), diff.WithMediaType(ocispec.MediaTypeImageLayerGzip))
+	if err != nil {
+		return d, "", fmt.Errorf("read what the container changed: %w", err)
+	}
+	diffID, err = images.GetDiffID(ctx, s.client().ContentStore(), d)
+	return d, diffID, err
+}

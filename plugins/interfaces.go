@@ -36,13 +36,15 @@ type ContainerPlugin interface {
 	// element is an absolute path and whose rest is the argv including
 	// argv[0] (the path alone stands for an argv of the path). They run in
 	// the runtime's namespace before the container's process, biggest
-	// priority first. Setting up the network is itself the entry of priority
-	// 0: hooks above it run before the network exists, hooks below it after.
+	// priority first, and those of one priority in the order of the plugins.
+	// Setting up the network is itself the first entry of priority 0: hooks
+	// above 0 run before the network exists, those of 0 and below after.
 	PreStart(context.Context, interface{}) (priorities []int, args [][]string, err error)
 
 	// PreCreateEndpoint is called for each network when a start, or a connect
 	// to a running container, makes the endpoint, with the container's id and
-	// env. EndpointConfig is not nil. It is never called at teardown.
+	// env. EndpointConfig is not nil. It is never called at teardown, nor for
+	// containers without networks of their own (host, none, container:ID).
 	PreCreateEndpoint(context.Context, string, []string, *networktypes.Endpoint) error
 
 	// PreUpdate is the first step of an update. It gets the request body and

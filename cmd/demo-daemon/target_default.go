@@ -3,6 +3,9 @@
 package main
 
 import (
+	"errors"
+	"os/exec"
+
 	"github.com/spf13/cobra"
 	"go.uber.org/fx"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/pouchfx/pouchfx/examples/plugins/limits"
 	"github.com/pouchfx/pouchfx/examples/plugins/pulls"
 	"github.com/pouchfx/pouchfx/examples/plugins/stamp"
+	"github.com/pouchfx/pouchfx/examples/plugins/uplink"
 	"github.com/pouchfx/pouchfx/examples/plugins/volumelabels"
 	"github.com/pouchfx/pouchfx/modules/api"
 	"github.com/pouchfx/pouchfx/modules/containerd"
@@ -51,6 +55,7 @@ var targets = []app.Target{
 			limits.Module,
 			pulls.Module,
 			stamp.Module,
+			uplink.Module,
 			volumelabels.Module,
 		},
 		Root: func(*api.Server) {},
@@ -62,6 +67,12 @@ func moreCommands() []*cobra.Command {
 		Use:   "demo",
 		Short: "Show on a real container what plugins do, and prove it",
 		Args:  cobra.NoArgs,
-		RunE:  does(func(cmd *cobra.Command) error { return demo.Run(cmd.Context(), cmd.OutOrStdout()) }),
+		RunE: does(func(cmd *cobra.Command) error {
+			err := demo.Run(cmd.Context(), cmd.OutOrStdout())
+			if told := (*exec.ExitError)(nil); errors.As(err, &told) { // the process with the story has told why
+				return exitStatus(max(1, told.ExitCode()))
+			}
+			return err
+		}),
 	}}
 }

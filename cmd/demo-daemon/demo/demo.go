@@ -2,9 +2,9 @@
 // daemon, and proves each claim: from inside the container where the change
 // is there, else from what the daemon's API or the host shows.
 //
-// It starts the daemon as a process of its own, with the target demo and a
-// temporary root, brings its own image and registry, and leaves nothing
-// behind.
+// It starts the daemon as a process of its own, with the target demo, a
+// temporary root and a network namespace apart from the machine's, brings its
+// own image and registry, and leaves nothing behind.
 package demo
 
 import (
@@ -34,6 +34,12 @@ func Run(ctx context.Context, out io.Writer) (err error) {
 	defer cancel()
 	ctx, release := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer release()
+	if os.Getenv(apart) == "" {
+		return runApart(ctx, out)
+	}
+	if err := errors.Join(os.Unsetenv(apart), loopbackUp()); err != nil {
+		return err
+	}
 
 	// Short, for the paths of unix sockets are bounded.
 	root, err := os.MkdirTemp("/tmp", "px")

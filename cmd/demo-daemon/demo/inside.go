@@ -33,7 +33,7 @@ func (s *story) inside(ctx context.Context, awaited func(facts.Facts) bool) (fac
 // look runs the guest's report in the container.
 func (s *story) look(ctx context.Context) (seen facts.Facts, err error) {
 	created, err := s.daemon.ExecCreate(ctx, containerName, client.ExecCreateOptions{
-		Cmd: []string{"/guest", "report"}, AttachStdout: true, AttachStderr: true,
+		Cmd: []string{"/guest", "report", containerName}, AttachStdout: true, AttachStderr: true,
 	})
 	if err != nil {
 		return seen, fmt.Errorf("cannot look inside: %w", err)

@@ -37,7 +37,7 @@ type story struct {
 // tell tells the whole story. Its error is of a step that could not be made.
 func (s *story) tell(ctx context.Context) error {
 	for _, chapter := range []func(context.Context) error{
-		s.daemonStarts, s.routesChange, s.imageIsPulled, s.volumeIsMade, s.containerIsMade, s.containerRuns,
+		s.daemonStarts, s.routesChange, s.imageIsPulled, s.volumeIsMade, s.networksAreMade, s.containerIsMade, s.containerRuns,
 		s.containerIsUpdated, s.containerGoes, s.daemonStops,
 	} {
 		if err := chapter(ctx); err != nil {
@@ -55,7 +55,8 @@ func (s *story) daemonStarts(ctx context.Context) (err error) {
   diary: {file: %q}
   limits: {memory: %d, most: %d}
   volume-labels: {labels: {team: demo}}
-`, s.diary(), memoryDefault, memoryMost))
+  uplink: {network: %s, vendor: %q, search: [demo.example]}
+`, s.diary(), memoryDefault, memoryMost, frontNetwork, vendor))
 	if err != nil {
 		return err
 	}
@@ -132,12 +133,13 @@ func (s *story) volumeIsMade(ctx context.Context) error {
 
 func (s *story) containerIsMade(ctx context.Context) error {
 	s.chapter("A container is made, without a memory limit")
-	_, err := s.daemon.ContainerCreate(ctx, client.ContainerCreateOptions{
+	o := client.ContainerCreateOptions{
 		Name:       containerName,
 		Config:     &container.Config{Image: s.reference},
-		HostConfig: &container.HostConfig{Binds: []string{volumeName + ":/data"}, NetworkMode: "none"},
-	})
-	if err != nil {
+		HostConfig: &container.HostConfig{Binds: []string{volumeName + ":/data"}},
+	}
+	onNetworks(&o)
+	if _, err := s.daemon.ContainerCreate(ctx, o); err != nil {
 		return fmt.Errorf("cannot create the container: %w", err)
 	}
 	c, err := s.daemon.ContainerInspect(ctx, containerName, client.ContainerInspectOptions{})
@@ -176,7 +178,7 @@ func (s *story) containerRuns(ctx context.Context) error {
 	s.claim(strings.Contains(inside.StartNote, c.Container.ID), fmt.Sprintf("inside, %s: %s", facts.StartNote, inside.StartNote),
 		"limits' runtime hook, from PreStart, left the runtime's state before the container's process began")
 	s.claim(inside.VolumeFile != "", fmt.Sprintf("inside, %s: %s", facts.VolumeFile, inside.VolumeFile), "the volume is mounted and writable")
-	return nil
+	return s.containerIsReached(c.Container, inside)
 }
 
 func (s *story) containerIsUpdated(ctx context.Context) error {
@@ -199,7 +201,7 @@ func (s *story) containerIsUpdated(ctx context.Context) error {
 }
 
 func (s *story) containerGoes(ctx context.Context) error {
-	s.chapter("The container is stopped and removed; volume and image go too")
+	s.chapter("The container is stopped and removed; networks, volume and image go too")
 	if _, err := s.daemon.ContainerStop(ctx, containerName, client.ContainerStopOptions{}); err != nil {
 		return fmt.Errorf("cannot stop the container: %w", err)
 	}
@@ -211,6 +213,9 @@ func (s *story) containerGoes(ctx context.Context) error {
 		"it ended by itself when it was told to")
 	if _, err := s.daemon.ContainerRemove(ctx, containerName, client.ContainerRemoveOptions{}); err != nil {
 		return fmt.Errorf("cannot remove the container: %w", err)
+	}
+	if err := s.networksGo(ctx); err != nil {
+		return err
 	}
 	v, err := s.daemon.VolumeInspect(ctx, volumeName, client.VolumeInspectOptions{})
 	if err != nil {

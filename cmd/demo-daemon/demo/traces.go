@@ -96,12 +96,17 @@ func (s *story) claimNothingIsLeft() {
 	for _, m := range found {
 		mounts = append(mounts, m.Mountpoint)
 	}
+	left, err := devices()
+	if err != nil {
+		left = []string{err.Error()}
+	}
 	if _, err := os.Lstat(s.root); err == nil {
 		files = append(files, s.root)
 	}
 	none("process of the daemon or the container", processes)
 	none("namespace of the container", namespaces)
 	none("cgroup of the container or the daemon", cgroups)
+	none("bridge or interface", left)
 	none("mount below "+s.root, mounts)
 	none("file below "+s.root, files)
 }

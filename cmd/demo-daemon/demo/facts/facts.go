@@ -4,8 +4,10 @@ package facts
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"strconv"
+	"strings"
 )
 
 // Where the container looks.
@@ -14,6 +16,9 @@ const (
 	UpdateNote = "/.limits-updated"
 	VolumeFile = "/data/greeting"
 )
+
+// Port is where the container says hello, over TCP.
+const Port = "7"
 
 // Facts is what a process in the container sees.
 type Facts struct {
@@ -24,17 +29,36 @@ type Facts struct {
 	// StartNote, UpdateNote and VolumeFile are the contents of these files;
 	// empty when they are not there.
 	StartNote, UpdateNote, VolumeFile string
+	// Interfaces are those of the network, in order, without loopback, and
+	// Gateway the one through which the default route leads.
+	Interfaces []Interface
+	Gateway    string
+	// Resolv is /etc/resolv.conf, Named the addresses that the container's
+	// name stands for.
+	Resolv string
+	Named  []string
 }
 
-// Gather looks around.
-func Gather() Facts {
-	return Facts{
+// Interface is a network interface with its first address.
+type Interface struct{ Name, MAC, Address string }
+
+// Gather looks around. name is how others call the container; empty looks
+// nothing up.
+func Gather(name string) Facts {
+	f := Facts{
 		Env:         os.Environ(),
 		MemoryLimit: memoryLimit(),
 		StartNote:   content(StartNote),
 		UpdateNote:  content(UpdateNote),
 		VolumeFile:  content(VolumeFile),
+		Interfaces:  interfaces(),
+		Gateway:     gateway(content("/proc/net/route")),
+		Resolv:      content("/etc/resolv.conf"),
 	}
+	if name != "" {
+		f.Named, _ = net.LookupHost(name)
+	}
+	return f
 }
 
 func content(file string) string {
@@ -51,4 +75,30 @@ func memoryLimit() int64 {
 		}
 	}
 	return 0
+}
+
+func interfaces() []Interface {
+	all, _ := net.Interfaces()
+	var found []Interface
+	for _, i := range all {
+		if i.Flags&net.FlagLoopback != 0 || i.Flags&net.FlagUp == 0 {
+			continue
+		}
+		one := Interface{Name: i.Name, MAC: i.HardwareAddr.String()}
+		if addrs, _ := i.Addrs(); len(addrs) > 0 {
+			one.Address, _, _ = strings.Cut(addrs[0].String(), "/")
+		}
+		found = append(found, one)
+	}
+	return found
+}
+
+// gateway finds the interface of the default route in the kernel's table.
+func gateway(table string) string {
+	for line := range strings.Lines(table) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[1] == "00000000" {
+			return fields[0]
+		}
+	}
+	return ""
 }

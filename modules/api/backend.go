@@ -73,7 +73,9 @@ type Images interface {
 	Remove(ctx context.Context, name string, force, noPrune bool) ([]image.DeleteResponse, error)
 	Tag(ctx context.Context, source string, target reference.NamedTagged) error
 	Prune(ctx context.Context, f filters.Args) (image.PruneReport, error)
-	CheckAuth(ctx context.Context, auth registry.AuthConfig) (status string, err error)
+	CheckAuth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error)
+	Distribution(ctx context.Context, ref reference.Named, auth *registry.AuthConfig) (registry.DistributionInspect, error)
+	Search(ctx context.Context, term string, o images.SearchOptions) ([]registry.SearchResult, error)
 }
 
 // Volumes is what the API needs of modules/volumes.

@@ -170,6 +170,7 @@ type fakeImages struct {
 	loaded   []byte
 	saved    []string
 	imported images.ImportOptions
+	searched images.SearchOptions
 	name     string
 	tagged   reference.NamedTagged
 	list     []image.Summary
@@ -206,11 +207,11 @@ func (f *fakeImages) Tag(_ context.Context, source string, target reference.Name
 func (f *fakeImages) Prune(context.Context, filters.Args) (image.PruneReport, error) {
 	return image.PruneReport{}, f.err
 }
-func (f *fakeImages) CheckAuth(_ context.Context, a registry.AuthConfig) (string, error) {
+func (f *fakeImages) CheckAuth(_ context.Context, a registry.AuthConfig) (registry.AuthResponse, error) {
 	if a.Password != "right" {
-		return "", errdefs.ErrUnauthenticated.WithMessage("incorrect username or password")
+		return registry.AuthResponse{}, errdefs.ErrUnauthenticated.WithMessage("incorrect username or password")
 	}
-	return "Login Succeeded", nil
+	return registry.AuthResponse{Status: "Login Succeeded"}, nil
 }
 
 type fakeVolumes struct {

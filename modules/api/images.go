@@ -10,7 +10,7 @@ import (
 	"github.com/pouchfx/pouchfx/types"
 )
 
-// imageHandlers serve /images; pull and load have a file of their own.
+// imageHandlers serve /images and what else is about registries.
 type imageHandlers struct{ backend Images }
 
 func (h *imageHandlers) routes() []*types.HandlerSpec {
@@ -26,6 +26,8 @@ func (h *imageHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("GET", "/images/{name:.*}/history", h.history),
 		types.NewHandlerSpec("POST", "/images/{name:.*}/tag", h.tag),
 		types.NewHandlerSpec("DELETE", "/images/{name:.*}", h.remove),
+		types.NewHandlerSpec("GET", "/images/search", h.search),
+		types.NewHandlerSpec("GET", "/distribution/{name:.*}/json", h.distribution),
 		types.NewHandlerSpec("POST", "/auth", h.auth),
 	}
 }

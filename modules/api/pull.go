@@ -9,7 +9,6 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/jsonstream"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/opencontainers/go-digest"
 
 	"github.com/pouchfx/pouchfx/modules/images"
@@ -133,17 +132,4 @@ func (p *progress) end(err error) error {
 		_ = p.begin()
 	}
 	return nil
-}
-
-// auth checks the credentials of a registry.
-func (h *imageHandlers) auth(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	var credentials registry.AuthConfig
-	if err := readJSON(w, r, &credentials); err != nil {
-		return err
-	}
-	status, err := h.backend.CheckAuth(ctx, credentials)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, http.StatusOK, registry.AuthResponse{Status: status})
 }

@@ -15,13 +15,13 @@ import (
 // do, so that they tell their users why.
 type unsupported struct{}
 
+const buildElsewhere = "building images is not supported: build with BuildKit (buildctl, or docker buildx create --driver remote), buildah or kaniko, then docker pull or docker load; docker import and docker commit make images, too"
+
 // What is not done, and what to do instead.
 var refused = []struct{ method, path, text string }{
-	{"POST", "/build", "building images is not supported: build elsewhere, then pull or load"},
-	{"POST", "/session", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
-	{"POST", "/grpc", "BuildKit sessions are not supported: build elsewhere, then pull or load"},
-	{"GET", "/images/search", "search is not supported: use the registry's own search"},
-	{"GET", "/distribution/{name:.*}/json", "asking a registry for an image is not supported: pull it"},
+	{"POST", "/build", buildElsewhere},
+	{"POST", "/session", buildElsewhere},
+	{"POST", "/grpc", buildElsewhere},
 	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
 	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},
 }

@@ -13,41 +13,46 @@ import (
 )
 
 // CheckAuth logs in to the registry at auth.ServerAddress, Docker's hub when
-// that is empty, and returns what the docker CLI prints then. A refusal is of
+// that is empty, and returns what the docker CLI prints then. A registry may
+// give a token that clients keep in place of the password. A refusal is of
 // class errdefs.ErrUnauthenticated.
-func (s *Service) CheckAuth(ctx context.Context, auth registry.AuthConfig) (string, error) {
+func (s *Service) CheckAuth(ctx context.Context, auth registry.AuthConfig) (registry.AuthResponse, error) {
+	var answer registry.AuthResponse
 	host := registryOf(auth.ServerAddress)
 	client := s.registries.client(host)
-	authorizer := authorizer(client, host, &auth)
+	authorizer := authorizer(client, host, &auth, docker.WithFetchRefreshToken(func(_ context.Context, token string, _ *http.Request) {
+		answer.IdentityToken = token
+	}))
 	url := "https://" + host + "/v2/"
 	var answers []*http.Response
 	for range 3 { // challenge, token, perhaps a fresh token
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("registry address %q: %s", auth.ServerAddress, err))
+			return registry.AuthResponse{}, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("registry address %q: %s", auth.ServerAddress, err))
 		}
 		if err := authorizer.Authorize(ctx, req); err != nil {
-			return "", refused(host, err)
+			return registry.AuthResponse{}, refused(host, err)
 		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return "", fmt.Errorf("log in to %s: %w", host, err)
+			return registry.AuthResponse{}, fmt.Errorf("log in to %s: %w", host, err)
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
 		_ = resp.Body.Close()
 		switch resp.StatusCode {
 		case http.StatusOK:
-			return "Login Succeeded", nil
+			answer.Status = "Login Succeeded"
+			return answer, nil
 		case http.StatusUnauthorized:
 			answers = append(answers, resp)
 			if err := authorizer.AddResponses(ctx, answers); err != nil {
-				return "", refused(host, err)
+				return registry.AuthResponse{}, refused(host, err)
 			}
 		default:
-			return "", fmt.Errorf("log in to %s: it answered %s", host, resp.Status)
+			return registry.AuthResponse{}, fmt.Errorf("log in to %s: it answered %s", host, resp.Status)
 		}
 	}
-	return "", refused(host, docker.ErrInvalidAuthorization)
+	return registry.AuthResponse{}, refused(host, docker.ErrInvalidAuthorization)
 }
 
 func refused(host string, err error) error {

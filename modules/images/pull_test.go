@@ -113,7 +113,7 @@ func TestPullWithPassword(t *testing.T) {
 
 	status, err := s.CheckAuth(t.Context(), auth)
 	require.NoError(t, err)
-	assert.Equal(t, "Login Succeeded", status)
+	assert.Equal(t, "Login Succeeded", status.Status)
 	auth.Password = "wrong"
 	_, err = s.CheckAuth(t.Context(), auth)
 	assert.ErrorIs(t, err, errdefs.ErrUnauthenticated)

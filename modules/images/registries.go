@@ -107,8 +107,8 @@ func endpoint(domain string) string {
 
 // authorizer answers the challenges of registries, with credentials only for
 // one host.
-func authorizer(client *http.Client, domain string, auth *registry.AuthConfig) docker.Authorizer {
-	return docker.NewDockerAuthorizer(docker.WithAuthClient(client), docker.WithAuthCreds(func(host string) (string, string, error) {
+func authorizer(client *http.Client, domain string, auth *registry.AuthConfig, more ...docker.AuthorizerOpt) docker.Authorizer {
+	return docker.NewDockerAuthorizer(append(more, docker.WithAuthClient(client), docker.WithAuthCreds(func(host string) (string, string, error) {
 		switch {
 		case auth == nil || host != domain:
 			return "", "", nil
@@ -116,5 +116,5 @@ func authorizer(client *http.Client, domain string, auth *registry.AuthConfig) d
 			return "", auth.IdentityToken, nil
 		}
 		return auth.Username, auth.Password, nil
-	}))
+	}))...)
 }

@@ -59,7 +59,7 @@ func (d *daemon) passes(t *testing.T, dir string, env []string, program string, 
 // github.com/testcontainers/moby-ryuk) says where it is.
 const (
 	reaperImage  = "testcontainers/ryuk:0.14.0"
-	reaperBinary = "POUCHFX_E2E_RYUK"
+	reaperBinary = "E2E_RYUK"
 )
 
 func TestClientTestcontainers(t *testing.T) {

@@ -15,7 +15,7 @@ LEAN   := no_rdt,grpcnotrace
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal demo test lint unit e2e race bench fmt notice clean help
+.PHONY: build minimal demo test lint unit e2e clients race bench fmt notice clean help
 
 include tools/runc.mk
 include tools/cni.mk
@@ -46,7 +46,10 @@ unit: ## unit tests with the race detector
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/e2e$$')
 
 e2e: assets ## tests with real containers (as root, else they are skipped)
-	$(GO) test -timeout 25m ./e2e
+	$(GO) test -timeout 40m ./e2e
+
+clients: assets ## those of them with testcontainers, compose and dockerode
+	$(GO) test -timeout 20m -run '^TestClient' ./e2e
 
 # Shims and hooks are the daemon's binary, too: with the detector in it each
 # container takes seconds, which is more than a change has to wait for.

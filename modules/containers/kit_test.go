@@ -19,6 +19,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/modules/networks/cnitest"
 	"github.com/pouchfx/pouchfx/modules/networks/netnstest"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/modules/volumes"
@@ -31,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(runtimehook.Run())
 	}
 	if !shim.Requested() {
+		cnitest.Build()
+		containerdtest.Build()
 		netnstest.Enter()
 	}
 	containerdtest.Main(m)
@@ -81,7 +84,7 @@ func (f *fixture) open(t testing.TB, hooks plugins.ContainerPlugin) {
 	require.NoError(t, f.store.Start(t.Context()))
 	f.volumes = volumes.New(filepath.Join(f.config.Root, "volumes"), f.store, noVolumeHooks{}, f.bus, log)
 	require.NoError(t, f.volumes.Start(t.Context()))
-	f.networks = networks.New(networks.Params{Root: f.config.Root, ExecRoot: f.config.State, Store: f.store, Events: f.bus, Log: log})
+	f.networks = networks.New(networks.Params{Root: f.config.Root, ExecRoot: f.config.State, Programs: []string{cnitest.Dir()}, Store: f.store, Events: f.bus, Log: log})
 	require.NoError(t, f.networks.Start(t.Context()))
 	f.Service = New(Params{
 		Engine: f.engine, Images: images.New(f.engine, noImageHooks{}, f.bus, log, images.Config{}), Volumes: f.volumes, Networks: f.networks,

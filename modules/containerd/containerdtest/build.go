@@ -12,6 +12,29 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Build builds what the kit uses. A TestMain calls it before it enters a network
+// namespace from which no module could be fetched. Without root it does nothing.
+func Build() {
+	if os.Geteuid() != 0 {
+		return
+	}
+	err := provideRunc()
+	for _, p := range [][3]string{{"box", ".", "./e2e/box"}, {"roles", ".", rolesPackage}, {"containerd", "tools/containerd", stockPackage}} {
+		if err == nil {
+			_, err = cachedProgram(p[0], p[1], p[2])
+		}
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "containerdtest:", err)
+		os.Exit(1)
+	}
+}
+
+const (
+	rolesPackage = "./modules/containerd/containerdtest/roles"
+	stockPackage = "github.com/containerd/containerd/v2/cmd/containerd"
+)
+
 // provideRunc puts the pinned runc first on PATH.
 func provideRunc() error {
 	path, err := cached("runc", func(out string) *exec.Cmd {
@@ -27,13 +50,17 @@ func provideRunc() error {
 // folder of this source knows, and returns its path.
 func program(t testing.TB, name, module, pkg string) string {
 	t.Helper()
-	path, err := cached(name, func(out string) *exec.Cmd {
+	path, err := cachedProgram(name, module, pkg)
+	require.NoError(t, err)
+	return path
+}
+
+func cachedProgram(name, module, pkg string) (string, error) {
+	return cached(name, func(out string) *exec.Cmd {
 		cmd := exec.Command("go", "build", "-C", module, "-trimpath", "-ldflags=-s -w", "-o", out, pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		return cmd
 	})
-	require.NoError(t, err)
-	return path
 }
 
 // cached has a program built in a folder that test binaries share. The build

@@ -38,7 +38,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 `, filepath.Join(dir, "d"), filepath.Join(dir, "x"), address, address+".ttrpc", filepath.Join(dir, "s")), 0o600))
 
 	var log bytes.Buffer
-	cmd := exec.Command(program(t, "containerd", "tools/containerd", "github.com/containerd/containerd/v2/cmd/containerd"), "--config", config)
+	cmd := exec.Command(program(t, "containerd", "tools/containerd", stockPackage), "--config", config)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() {

@@ -72,7 +72,7 @@ func Config(t testing.TB) containerd.Config {
 	t.Cleanup(func() { removeRoot(t, dir) })
 	c := containerd.Config{Root: filepath.Join(dir, "d"), State: filepath.Join(dir, "x")}
 	if raceEnabled {
-		c.Executable = program(t, "roles", ".", "./modules/containerd/containerdtest/roles")
+		c.Executable = program(t, "roles", ".", rolesPackage)
 	}
 	return c
 }

@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/vishvananda/netlink"
-	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/networks/firewall"
@@ -70,6 +67,10 @@ func (s *Service) ensureDevice(ctx context.Context, e *entry) error {
 		if err != nil {
 			return err
 		}
+		if err := s.replug(e); err != nil {
+			return err
+		}
+		s.rules.expire(e.bridge())
 	} else if !e.ready {
 		if err := s.configureBridge(link, e); err != nil {
 			return err
@@ -129,6 +130,43 @@ func (s *Service) makeBridge(e *entry) (err error) {
 	return s.configureBridge(link, e)
 }
 
+// replug makes the interfaces of the network's containers part of its device:
+// somebody removed the one before, they are still there.
+func (s *Service) replug(e *entry) error {
+	bridge, err := netlink.LinkByName(e.bridge())
+	if err != nil {
+		return err
+	}
+	for _, name := range s.hostInterfaces(e.ID) {
+		link, err := netlink.LinkByName(name)
+		if errors.As(err, new(netlink.LinkNotFoundError)) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = errors.Join(netlink.LinkSetMaster(link, bridge), netlink.LinkSetHairpin(link, true), netlink.LinkSetIsolated(link, !e.options.icc))
+		if err != nil {
+			return fmt.Errorf("plug %s into device %s: %w", name, e.bridge(), err)
+		}
+	}
+	return nil
+}
+
+// hostInterfaces are the host's ends of the interfaces of a network's
+// containers.
+func (s *Service) hostInterfaces(networkID string) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var names []string
+	for _, sb := range s.sandboxes {
+		if ep := sb.on(networkID); ep != nil && ep.Host != "" {
+			names = append(names, ep.Host)
+		}
+	}
+	return names
+}
+
 // configureBridge gives a device its addresses and has the kernel forward.
 // What is so already stays as it is.
 func (s *Service) configureBridge(link netlink.Link, e *entry) error {
@@ -162,63 +200,6 @@ func (s *Service) configureBridge(link netlink.Link, e *entry) error {
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
 		return fmt.Errorf("bring device %s up: %w", name, err)
-	}
-	return nil
-}
-
-// forward has the kernel pass on packets from and to a bridge.
-func (s *Service) forward(bridge string, v6 bool) error {
-	if err := s.enable("net/ipv4/ip_forward"); err != nil {
-		return err
-	}
-	if !v6 {
-		// Nothing of the host is to be reached around IPv4's rules.
-		return sysctl("net/ipv6/conf/"+bridge+"/disable_ipv6", "1")
-	}
-	return errors.Join(keepRouters(), sysctl("net/ipv6/conf/"+bridge+"/accept_ra", "0"), s.enable("net/ipv6/conf/all/forwarding"))
-}
-
-// keepRouters has interfaces go on listening to routers when the host becomes
-// one itself: it would lose its default route.
-func keepRouters() error {
-	interfaces, err := filepath.Glob("/proc/sys/net/ipv6/conf/*/accept_ra")
-	if err != nil {
-		return err
-	}
-	for _, path := range interfaces {
-		switch filepath.Base(filepath.Dir(path)) {
-		case "all", "default": // are about interfaces to come, as those of containers
-			continue
-		}
-		if now, err := os.ReadFile(path); err != nil || strings.TrimSpace(string(now)) != "1" {
-			continue
-		}
-		if err := sysctl(strings.TrimPrefix(path, "/proc/sys/"), "2"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// enable sets a switch of the whole host, and says so if it was off.
-func (s *Service) enable(key string) error {
-	if old, err := os.ReadFile("/proc/sys/" + key); err == nil && strings.TrimSpace(string(old)) == "1" {
-		return nil
-	}
-	if err := sysctl(key, "1"); err != nil {
-		return err
-	}
-	s.log.Info("switched on forwarding for containers: from now on this host passes on packets of others, too, where its firewall lets it",
-		zap.String("sysctl", strings.ReplaceAll(key, "/", ".")))
-	return nil
-}
-
-// sysctl writes a setting of the calling thread's network namespace. One that
-// this kernel does not have needs no setting.
-func sysctl(key, value string) error {
-	err := os.WriteFile("/proc/sys/"+key, []byte(value), 0)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("set %s: %w", strings.ReplaceAll(key, "/", "."), err)
 	}
 	return nil
 }

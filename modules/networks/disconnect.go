@@ -9,6 +9,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/vishvananda/netlink"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 )
 
 // Disconnect takes a sandbox off a network. The default route and the
@@ -54,10 +55,7 @@ func (s *Service) unplug(ctx context.Context, sb *sandbox, ep *endpoint) error {
 		if err := s.closeIfPublished(sb, ep); err != nil {
 			return err
 		}
-		if err := s.programs.del(ctx, sb.detachment(ep)); err != nil {
-			return fmt.Errorf("disconnect container %s from network %s: %w", sb.Name, ep.Asked.Network, err)
-		}
-		if err := removeLink(ep.Host); err != nil {
+		if err := s.detach(ctx, sb, ep); err != nil {
 			return fmt.Errorf("disconnect container %s from network %s: %w", sb.Name, ep.Asked.Network, err)
 		}
 	}
@@ -65,17 +63,22 @@ func (s *Service) unplug(ctx context.Context, sb *sandbox, ep *endpoint) error {
 	return nil
 }
 
-// detachment is what undoes an attachment, in a namespace that may be gone.
-func (sb *sandbox) detachment(ep *endpoint) attachment {
+// detach removes an interface and gives its addresses back. The kernel takes
+// its time for an interface, and half as much when that goes from the host's
+// end, wherever the container moved its own; meanwhile CNI does the rest.
+func (s *Service) detach(ctx context.Context, sb *sandbox, ep *endpoint) error {
 	a := sb.attachment(ep)
-	if !namespaceExists(a.netns) {
-		a.netns = ""
+	if ep.Host == "" && namespaceExists(a.netns) { // it may be half made
+		return s.programs.del(ctx, a)
 	}
-	return a
+	a.netns = ""
+	var both errgroup.Group
+	both.Go(func() error { return removeLink(ep.Host) })
+	both.Go(func() error { return s.programs.del(ctx, a) })
+	return both.Wait()
 }
 
-// removeLink removes the host's end of an interface, if it is still there: it
-// outlives a container that moved the other end to another namespace.
+// removeLink removes the host's end of an interface, if it is still there.
 func removeLink(name string) error {
 	if name == "" {
 		return nil

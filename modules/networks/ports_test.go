@@ -73,9 +73,11 @@ func (h *house) serve(id, name string, port int) {
 }
 
 // answer is what answers at an address of the tests' host.
-func answer(t testing.TB, address string) string {
+func answer(t testing.TB, address string) string { return answerWithin(t, address, 2*time.Second) }
+
+func answerWithin(t testing.TB, address string, timeout time.Duration) string {
 	t.Helper()
-	c, err := net.DialTimeout("tcp4", address, 2*time.Second)
+	c, err := net.DialTimeout("tcp4", address, timeout)
 	if err != nil {
 		return ""
 	}

@@ -20,15 +20,15 @@ import (
 // errdefs.ErrPermissionDenied when the network is predefined or a running
 // container is on it; stopped ones are no hindrance, as with dockerd.
 func (s *Service) Remove(_ context.Context, nameOrID string) error {
-	e, err := s.detach(nameOrID)
+	e, err := s.release(nameOrID)
 	if err != nil {
 		return err
 	}
 	return s.finishRemoval(e)
 }
 
-// detach marks a network so that nothing is connected to it any more.
-func (s *Service) detach(nameOrID string) (*entry, error) {
+// release marks a network so that nothing is connected to it any more.
+func (s *Service) release(nameOrID string) (*entry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e, err := s.find(nameOrID)
@@ -55,7 +55,7 @@ func (s *Service) detach(nameOrID string) (*entry, error) {
 	return e, nil
 }
 
-// finishRemoval removes what was detached: its record first, so that the next
+// finishRemoval removes what was released: its record first, so that the next
 // start removes whatever of the rest is left.
 func (s *Service) finishRemoval(e *entry) error {
 	if err := s.records.Delete(bucket, e.ID); err != nil {

@@ -55,6 +55,13 @@ func (r *rules) allow(n firewall.Network) error {
 	return nil
 }
 
+// expire has allow look at a network again: its device is a new one.
+func (r *rules) expire(bridge string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.allowed, bridge)
+}
+
 // forget removes what allow made.
 func (r *rules) forget(bridge string) error {
 	r.mu.Lock()

@@ -34,7 +34,7 @@ func (s *Service) Settings(id string) (*container.NetworkSettings, bool) {
 // endpointSettings describes one endpoint. The caller holds the lock.
 func (s *Service) endpointSettings(sb *sandbox, ep *endpoint) *network.EndpointSettings {
 	shown := ep.Asked.EndpointConfig.Copy()
-	shown.NetworkID, shown.EndpointID = ep.NetworkID, ep.ID
+	shown.NetworkID, shown.EndpointID, shown.DNSNames = ep.NetworkID, ep.ID, nil
 	shown.Gateway, shown.IPv6Gateway = ep.Gateway4, ep.Gateway6
 	shown.MacAddress = slices.Clone(ep.MAC)
 	shown.IPAddress, shown.IPPrefixLen = address(ep.V4)

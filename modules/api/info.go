@@ -24,7 +24,7 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		ID:         daemonID(c.DataRoot),
 		Containers: running + paused + stopped, ContainersRunning: running, ContainersPaused: paused, ContainersStopped: stopped,
 		Driver: h.params.Engine.Snapshotter(), DriverStatus: [][2]string{{"driver-type", "io.containerd.snapshotter.v1"}},
-		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"host", "null"}, Log: []string{"json-file"}},
+		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file"}},
 		Debug:   c.LogLevel == "debug", NFd: openFiles(), NGoroutines: runtime.NumGoroutine(), SystemTime: time.Now().Format(time.RFC3339Nano),
 		LoggingDriver: "json-file", CgroupDriver: "cgroupfs", CgroupVersion: machine.CgroupVersion,
 		KernelVersion: machine.Kernel, OperatingSystem: machine.OperatingSystem, OSVersion: machine.OSVersion,

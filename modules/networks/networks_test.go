@@ -1,6 +1,7 @@
 package networks
 
 import (
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -22,18 +23,6 @@ func withSubnet(subnet string) func(*network.CreateRequest) {
 
 func withOption(key, value string) func(*network.CreateRequest) {
 	return func(r *network.CreateRequest) { r.Options = map[string]string{key: value} }
-}
-
-// lan gives the tests' host a device with an address.
-func lan(t testing.TB, name, address string) {
-	t.Helper()
-	link := &netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: name}}
-	require.NoError(t, netlink.LinkAdd(link))
-	t.Cleanup(func() { assert.NoError(t, netlink.LinkDel(link)) })
-	addr, err := netlink.ParseAddr(address)
-	require.NoError(t, err)
-	require.NoError(t, netlink.AddrAdd(link, addr))
-	require.NoError(t, netlink.LinkSetUp(link))
 }
 
 func TestPredefinedNetworksKeepTheirIDs(t *testing.T) {
@@ -139,59 +128,6 @@ func withOptionTo(bridge string) func(*network.CreateRequest) {
 	}
 }
 
-func TestSubnetsKeepAwayFromTheHosts(t *testing.T) {
-	h := newHouse(t)
-	lan(t, "lan0", "172.18.3.4/24")
-	assert.Equal(t, "172.19.0.0/16", h.create("mynet").IPAM.Config[0].Subnet.String())
-}
-
-func TestASubnetThatNobodyAskedForMovesWhenItIsTaken(t *testing.T) {
-	h := newHouse(t)
-	h.create("auto")
-	h.create("given", withSubnet("10.5.0.0/24"))
-	h.end()
-	lan(t, "lan0", "172.18.3.4/24")
-	lan(t, "lan1", "10.5.0.9/24")
-	h.begin()
-	assert.Equal(t, "172.19.0.0/16", h.inspect("auto").IPAM.Config[0].Subnet.String())
-	id := h.open("web")
-	require.NoError(t, h.Connect(t.Context(), id, endpointOn("auto")))
-	err := h.Connect(t.Context(), id, endpointOn("given"))
-	assert.ErrorContains(t, err, "Pool overlaps with other one on this address space")
-	assert.NotContains(t, h.inspect("given").Containers, id)
-}
-
-func TestTwoDaemonsNeverTakeOneSubnet(t *testing.T) {
-	a, b := newHouse(t), newHouse(t)
-	const each = 6
-	done := make(chan error, 2)
-	for _, h := range []*house{a, b} {
-		go func() {
-			for i := range each {
-				if _, err := h.Create(t.Context(), network.CreateRequest{Name: "n" + string(rune('a'+i))}); err != nil {
-					done <- err
-					return
-				}
-			}
-			done <- nil
-		}()
-	}
-	require.NoError(t, <-done)
-	require.NoError(t, <-done)
-	seen := map[netip.Prefix]bool{}
-	for _, h := range []*house{a, b} {
-		list, err := h.List(t.Context(), filters.Args{"driver": {"bridge": true}})
-		require.NoError(t, err)
-		require.Len(t, list, each+1)
-		for _, n := range list {
-			assert.False(t, seen[n.IPAM.Config[0].Subnet], "%s is there twice", n.IPAM.Config[0].Subnet)
-			seen[n.IPAM.Config[0].Subnet] = true
-		}
-	}
-	a.end() // its devices go, for both to find the host as it was
-	b.end()
-}
-
 func TestListFilters(t *testing.T) {
 	h := newHouse(t)
 	h.create("front", func(r *network.CreateRequest) { r.Labels = map[string]string{"team": "a"} })
@@ -288,5 +224,10 @@ func TestIPv6(t *testing.T) {
 	assert.Equal(t, 64, ep.GlobalIPv6PrefixLen)
 	assert.Equal(t, "fd05::1", ep.IPv6Gateway.String())
 	assert.True(t, ep.IPAddress.Is4())
+	h.inside(id, func() {
+		routes, err := netlink.RouteListFiltered(netlink.FAMILY_V6, &netlink.Route{Gw: net.ParseIP("fd05::1")}, netlink.RT_FILTER_GW)
+		require.NoError(t, err)
+		assert.Len(t, routes, 1, "the default route")
+	})
 	assert.Len(t, h.inspect("chosen").IPAM.Config, 2)
 }

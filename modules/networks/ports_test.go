@@ -173,6 +173,14 @@ func TestRangesAndFreePortsStayOutOfEachOthersWay(t *testing.T) {
 	assert.Len(t, shown["5/tcp"], 1)
 }
 
+func TestANetworkMaySayWherePortsArePublished(t *testing.T) {
+	h := newHouse(t)
+	h.create("mynet", withOption(optionHostIP, "127.0.0.1"))
+	id := h.open("web", publishing("8080:80"))
+	h.connect(id, "mynet")
+	assert.Equal(t, []string{"127.0.0.1:8080"}, h.publishedPorts(id)["80/tcp"])
+}
+
 func TestAReservedPortCannotBeListenedOn(t *testing.T) {
 	h := newHouse(t)
 	h.connect(h.open("web", publishing("8080:80", "8080:80/udp")), "bridge")

@@ -83,7 +83,7 @@ type Container struct {
 	Mounts []MountPoint
 	// Annotations are those of the OCI spec.
 	Annotations map[string]string
-	// NetworkSettings are those of the last start; never nil.
+	// NetworkSettings are the networks that the container asks for; never nil.
 	NetworkSettings *container.NetworkSettings
 	// BaseFS is the path at which the root filesystem will be mounted.
 	BaseFS string

@@ -95,7 +95,8 @@ func (s *Service) Disconnect(ctx context.Context, name, networkName string, forc
 	defer cancel()
 	if c.current() != nil {
 		before := s.Networks.Names(c.id)
-		if err := s.Networks.Disconnect(ctx, c.id, networkName, force); err != nil {
+		// A container that is just ending has lost its networks already.
+		if err := s.Networks.Disconnect(ctx, c.id, networkName, force); err != nil && !errdefs.IsNotFound(err) {
 			return err
 		}
 		s.renewNames(c, before)

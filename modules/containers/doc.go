@@ -15,4 +15,11 @@
 // exec, attach, logs, wait, update, list, inspect, top, reconcile. The words of
 // Docker's API are read by mountspec, turned into a runtime's by ocispec;
 // output flows through stdio into logfile.
+//
+// Networks are those of modules/networks. validatenetwork settles on which of
+// them a container is to be, endpoints makes of that what one start needs, with
+// the hooks of plugins, sandbox has it set up and taken down, connect changes
+// it while the container runs; hosts and resolvconf are the files in which the
+// container finds names. Where plugins have runtime hooks the network's turn
+// among them comes through runtimehook.
 package containers

@@ -44,11 +44,15 @@ func notice(t *testing.T) string {
 	var out strings.Builder
 	fmt.Fprintln(&out, "pouchfx\nCopyright the pouchfx authors\n\nLicensed under the Apache License, Version 2.0; see the file LICENSE.")
 	texts := map[string][2]string{} // the words of a licence without its copyright → its name and text
-	for _, part := range []struct{ title, dir, pkg string }{
-		{"The binary demo-daemon contains these Go modules", ".", "."},
-		{"It carries the program runc, which contains these", "../../tools", "github.com/opencontainers/runc"},
+	for _, part := range []struct {
+		title, dir string
+		pkgs       []string
+	}{
+		{"The binary demo-daemon contains these Go modules", ".", []string{"."}},
+		{"It carries the program runc, which contains these", "../../tools", []string{"github.com/opencontainers/runc"}},
+		{"It carries the programs bridge and host-local of CNI, which contain these", "../../tools/cni", []string{"tool"}},
 	} {
-		modules := linked(t, part.dir, part.pkg)
+		modules := linked(t, part.dir, part.pkgs...)
 		fmt.Fprintf(&out, "\n%s:\n\n", part.title)
 		for _, m := range modules {
 			for _, file := range licenceFiles(t, m.Dir) {
@@ -78,7 +82,7 @@ func notice(t *testing.T) string {
 
 // neitherModule tells of what go list does not know.
 const neitherModule = `
-Both contain the Go standard library (BSD-3-Clause)
+All contain the Go standard library (BSD-3-Clause)
     Copyright 2009 The Go Authors.
 
 runc is linked statically with libseccomp and the GNU C Library of the system
@@ -87,10 +91,10 @@ version 2.1; their sources are that system's (apt-get source libseccomp glibc),
 and make assets links runc with others.
 `
 
-// linked returns the modules of others of which a package's program consists.
-func linked(t *testing.T, dir, pkg string) []carried {
+// linked returns the modules of others of which packages' programs consist.
+func linked(t *testing.T, dir string, pkgs ...string) []carried {
 	t.Helper()
-	cmd := exec.Command("go", "list", "-deps", "-json=Module", pkg)
+	cmd := exec.Command("go", append([]string{"list", "-deps", "-json=Module"}, pkgs...)...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=1", "GOFLAGS=-tags=netgo,osusergo,seccomp,assets,no_rdt,grpcnotrace")
 	out, err := cmd.Output()

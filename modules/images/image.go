@@ -74,6 +74,9 @@ func (s *Service) open(ctx context.Context, record images.Image, match platforms
 	if err != nil {
 		return nil, err
 	}
+	if kind := manifest.Config.MediaType; !images.IsConfigType(kind) { // registries keep other things, too
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("%s is not an image of a container but %q", record.Name, kind))
+	}
 	text, err := content.ReadBlob(ctx, store, manifest.Config)
 	if err != nil {
 		return nil, err

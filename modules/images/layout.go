@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/distribution/reference"
@@ -31,6 +32,13 @@ func (l *layout) add(i *Image) {
 	if !slices.ContainsFunc(l.images, same) {
 		l.images = append(l.images, i)
 	}
+}
+
+// distinct are the images, each once whatever its names.
+func (l *layout) distinct() []*Image {
+	sameID := func(a, b *Image) bool { return a.ID == b.ID }
+	byID := func(a, b *Image) int { return strings.Compare(a.ID.String(), b.ID.String()) }
+	return slices.CompactFunc(slices.SortedFunc(slices.Values(l.images), byID), sameID)
 }
 
 // writeMetadata writes the files of an OCI layout and Docker's manifest.json.

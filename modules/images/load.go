@@ -14,6 +14,7 @@ import (
 	"github.com/distribution/reference"
 	dockerevents "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/pouchfx/pouchfx/modules/decompress"
@@ -60,6 +61,7 @@ func (s *Service) Load(ctx context.Context, r io.Reader, progress func(jsonstrea
 		}
 	}
 	names := make([]string, 0, len(contained))
+	told := map[digest.Digest]bool{}
 	for _, i := range contained {
 		name, err := s.nameLoaded(ctx, i)
 		if err != nil {
@@ -71,6 +73,10 @@ func (s *Service) Load(ctx context.Context, r io.Reader, progress func(jsonstrea
 		}
 		progress(jsonstream.Message{Stream: what + name + "\n"})
 		names = append(names, name)
+		if !told[i.ID] {
+			told[i.ID] = true
+			s.publish(dockerevents.ActionLoad, i, i.ID.String())
+		}
 	}
 	return names, nil
 }
@@ -168,7 +174,6 @@ func (s *Service) nameLoaded(ctx context.Context, i *Image) (string, error) {
 	if i.Reference != "" {
 		name = familiar(i.Reference)
 	}
-	s.publish(dockerevents.ActionLoad, i, i.ID.String())
 	return name, nil
 }
 

@@ -51,6 +51,9 @@ func (s *Service) Pull(ctx context.Context, ref reference.Named, o PullOptions) 
 	if err != nil {
 		return nil, explainResolve(named, o.Auth, err)
 	}
+	if !images.IsManifestType(target.MediaType) && !images.IsIndexType(target.MediaType) {
+		return nil, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("pull %s: what %s has under that name is no image but %q", reference.FamiliarString(named), reference.Domain(named), target.MediaType))
+	}
 	fetcher, err := resolver.Fetcher(ctx, name)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func explainPush(ref reference.Named, auth *registry.AuthConfig, err error) erro
 		return errdefs.ErrUnauthenticated.WithMessage(fmt.Sprintf("no basic auth credentials: log in to %s with docker login to push %s", where, name))
 	case isUntrusted(err):
 		return fmt.Errorf("push %s: %w", name, untrusted(where, err))
-	case isBroken(err):
+	case isBroken(err) && !errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("push %s: %s stopped half-way: try again: %w", name, where, err)
 	case errors.Is(err, context.Canceled):
 		return err

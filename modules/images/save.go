@@ -47,7 +47,7 @@ func (s *Service) Save(ctx context.Context, names []string, w io.Writer) error {
 	if err := s.writeLayout(ctx, tar.NewWriter(w), &l, blobs); err != nil {
 		return err
 	}
-	for _, i := range l.images {
+	for _, i := range l.distinct() {
 		s.publish(dockerevents.ActionSave, i, i.ID.String())
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"strings"
 
 	"github.com/containerd/errdefs"
 )
@@ -68,6 +69,8 @@ func screen(r io.Reader, w io.Writer) error {
 			return tooMuch("a name of more than %d bytes", maxName)
 		case (name == "manifest.json" || name == "oci-layout") && h.Size > maxDescription:
 			return tooMuch("a %s of %d bytes: it may have %d", name, h.Size, maxDescription)
+		case isSparse(h):
+			return tooMuch("a file with holes, %q, whose size nothing bounds", h.Name)
 		case h.Typeflag != tar.TypeReg && h.Typeflag != tar.TypeSymlink:
 			continue
 		}
@@ -79,6 +82,16 @@ func screen(r io.Reader, w io.Writer) error {
 			return err
 		}
 	}
+}
+
+// isSparse tells a file of which an archive has only some parts.
+func isSparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return h.Typeflag == tar.TypeGNUSparse
 }
 
 func tooMuch(format string, args ...any) error {

@@ -55,7 +55,7 @@ func (s *Service) Commit(ctx context.Context, name string, o CommitOptions) (str
 	r := c.record()
 	config := committed(&r.Config.Config, o.Config)
 	id, err := s.Images.Commit(ctx, images.CommitOptions{
-		Parent: r.ImageID, Snapshotter: r.Snapshotter, Snapshot: c.id,
+		Parent: r.ImageID, Snapshotter: r.Snapshotter, Snapshot: c.id, Without: madeByRuntime,
 		Read:   func() { unlock(); resume() },
 		Config: imageConfig(config), Changes: o.Changes, Target: o.Target,
 		Author: o.Author, Comment: o.Comment, CreatedBy: strings.Join(r.Config.Cmd, " "),

@@ -1,15 +1,20 @@
 package containers
 
 import (
+	"archive/tar"
+	"compress/gzip"
 	"context"
+	"io"
 	"strings"
 	"testing"
 	"time"
 
+	corecontent "github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
 	eventtypes "github.com/moby/moby/api/types/events"
+	imagespec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -49,6 +54,9 @@ func TestCommitKeepsWhatAContainerChanged(t *testing.T) {
 	assert.True(t, strings.HasPrefix(last.CreatedBy, "sh -c echo new"), last.CreatedBy)
 	assert.False(t, last.EmptyLayer)
 
+	assert.Equal(t, []string{"etc/", "etc/passwd", "tmp/", "tmp/new", "vol/", "vol/.wh.from-image"}, f.entries(t, img.Layers[len(img.Layers)-1]),
+		"what is mounted in every container is no part of it")
+
 	stdout, _, code := f.run(t, func(c *types.ContainerCreateConfig) { c.Image, c.Cmd = "committed:1", nil })
 	assert.Equal(t, "new\n", stdout)
 	assert.Zero(t, code)
@@ -65,6 +73,24 @@ func TestCommitKeepsWhatAContainerChanged(t *testing.T) {
 	leases, err := f.engine.Client().LeasesService().List(ctx)
 	require.NoError(t, err)
 	assert.Empty(t, leases)
+}
+
+// entries lists what is in a layer.
+func (f *fixture) entries(t *testing.T, layer imagespec.Descriptor) (names []string) {
+	t.Helper()
+	blob, err := f.engine.Client().ContentStore().ReaderAt(t.Context(), layer)
+	require.NoError(t, err)
+	defer blob.Close()
+	z, err := gzip.NewReader(corecontent.NewReader(blob))
+	require.NoError(t, err)
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if err == io.EOF {
+			return names
+		}
+		require.NoError(t, err)
+		names = append(names, h.Name)
+	}
 }
 
 func TestCommitOfARunningContainerPausesIt(t *testing.T) {

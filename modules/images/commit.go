@@ -3,9 +3,11 @@ package images
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/content"
 	"github.com/containerd/containerd/v2/core/diff"
 	"github.com/containerd/containerd/v2/core/images"
 	"github.com/containerd/containerd/v2/pkg/rootfs"
@@ -25,6 +27,9 @@ type CommitOptions struct {
 	Parent digest.Digest
 	// Snapshotter has the container's root filesystem as Snapshot.
 	Snapshotter, Snapshot string
+	// Without are absolute paths of which no empty file nor directory is taken:
+	// what is mounted over them left them there.
+	Without []string
 	// Read, if not nil, is called when the files have been read: the
 	// container may go on changing them.
 	Read func()
@@ -55,12 +60,9 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest,
 	if err != nil {
 		return "", fmt.Errorf("the image of the container: %w", err)
 	}
-	layer, diffID, err := s.changesOf(ctx, o.Snapshotter, o.Snapshot)
+	layer, diffID, err := s.changesOf(ctx, o.Snapshotter, o.Snapshot, o.Without, o.Read)
 	if err != nil {
 		return "", err
-	}
-	if o.Read != nil {
-		o.Read()
 	}
 	spec, layers := parent.Spec, slices.Clone(parent.Layers)
 	now := time.Now().UTC()
@@ -82,16 +84,24 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest,
 	return i.ID, nil
 }
 
-// changesOf stores as a layer what a snapshot has over its parent.
-func (s *Service) changesOf(ctx context.Context, snapshotter, key string) (d ocispec.Descriptor, diffID digest.Digest, err error) {
+// changesOf stores as a layer what a snapshot has over its parent. read is
+// called in between, when the snapshot is no longer needed.
+func (s *Service) changesOf(ctx context.Context, snapshotter, key string, without []string, read func()) (d ocispec.Descriptor, diffID digest.Digest, err error) {
 	snapshots := s.client().SnapshotService(snapshotter)
 	if snapshots == nil {
 		return d, "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("this daemon has no snapshotter %q", snapshotter))
 	}
-	d, err = rootfs.CreateDiff(ctx, key, snapshots, s.client().DiffService(), diff.WithMediaType(ocispec.MediaTypeImageLayerGzip))
+	plain, err := rootfs.CreateDiff(ctx, key, snapshots, s.client().DiffService(), diff.WithMediaType(ocispec.MediaTypeImageLayer))
 	if err != nil {
 		return d, "", fmt.Errorf("read what the container changed: %w", err)
 	}
-	diffID, err = images.GetDiffID(ctx, s.client().ContentStore(), d)
-	return d, diffID, err
+	if read != nil {
+		read()
+	}
+	r, err := s.client().ContentStore().ReaderAt(ctx, plain)
+	if err != nil {
+		return d, "", err
+	}
+	defer r.Close()
+	return s.storeLayer(ctx, func(w io.Writer) error { return copyTar(w, interruptible{content.NewReader(r), ctx}, without) })
 }

@@ -8,13 +8,9 @@ import (
 	"io"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/pkg/labels"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/distribution/reference"
-	"github.com/google/uuid"
-	"github.com/klauspost/compress/gzip"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	dockerevents "github.com/moby/moby/api/types/events"
 	"github.com/opencontainers/go-digest"
@@ -86,33 +82,7 @@ func (s *Service) importLayer(ctx context.Context, r io.Reader) (d ocispec.Descr
 		return d, "", badTar(err)
 	}
 	defer plain.Close()
-	store, ref := s.client().ContentStore(), "pouchfx-import-"+uuid.NewString()
-	w, err := content.OpenWriter(ctx, store, content.WithRef(ref))
-	if err != nil {
-		return d, "", err
-	}
-	defer func() {
-		_ = w.Close()
-		if err != nil {
-			_ = store.Abort(context.WithoutCancel(ctx), ref)
-		}
-	}()
-	counted := &counter{Writer: w}
-	z := gzip.NewWriter(counted)
-	digester := digest.Canonical.Digester()
-	if err := readTar(io.TeeReader(plain, io.MultiWriter(z, digester.Hash()))); err != nil {
-		return d, "", err
-	}
-	if err := z.Close(); err != nil {
-		return d, "", err
-	}
-	diffID = digester.Digest()
-	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: w.Digest(), Size: counted.n}
-	err = w.Commit(ctx, d.Size, d.Digest, content.WithLabels(map[string]string{labels.LabelUncompressed: diffID.String()}))
-	if errdefs.IsAlreadyExists(err) {
-		err = nil
-	}
-	return d, diffID, err
+	return s.storeLayer(ctx, func(w io.Writer) error { return readTar(io.TeeReader(plain, w)) })
 }
 
 // readTar reads an archive to its end and refuses what is none.
@@ -136,15 +106,4 @@ func badTar(err error) error {
 		return err
 	}
 	return errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("cannot read the archive: %s: give a tar of a root filesystem, plain or compressed", err))
-}
-
-type counter struct {
-	io.Writer
-	n int64
-}
-
-func (c *counter) Write(p []byte) (int, error) {
-	n, err := c.Writer.Write(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -1,6 +1,9 @@
 package firewall
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 )
@@ -122,7 +125,8 @@ func sourceRules(s sets, networks map[string]Network) [][]expr.Any {
 	rules := [][]expr.Any{
 		rule(interfaceIn(expr.MetaKeyOIFNAME, s.bridges), from(loopback), masquerade()),
 	}
-	for _, n := range networks {
+	for _, bridge := range slices.Sorted(maps.Keys(networks)) {
+		n := networks[bridge]
 		for _, subnet := range n.Subnets {
 			rules = append(rules, rule(from(subnet), out(expr.CmpOpEq, n.Bridge), published(), masquerade()))
 			if n.Masquerade && !n.Internal {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
 )
 
 // sets are the parts of the table that change while containers come and go.
@@ -23,7 +24,7 @@ func newSets(table *nftables.Table) sets {
 	set := func(name string, key ...nftables.SetDatatype) *nftables.Set {
 		id++
 		return &nftables.Set{Table: table, ID: id, Name: name, KeyType: nftables.MustConcatSetType(key...),
-			Concatenation: len(key) > 1}
+			Concatenation: len(key) > 1, KeyByteOrder: order(key)}
 	}
 	mapped := func(name string, addr nftables.SetDatatype, key ...nftables.SetDatatype) *nftables.Set {
 		m := set(name, key...)
@@ -43,6 +44,14 @@ func newSets(table *nftables.Table) sets {
 		s.anyPorts[i] = mapped("anyports"+family.name, family.addr, nftables.TypeInetProto, nftables.TypeInetService)
 	}
 	return s
+}
+
+// order tells nft in which order to print a key.
+func order(key []nftables.SetDatatype) binaryutil.ByteOrder {
+	if len(key) == 1 { // the name of an interface
+		return binaryutil.NativeEndian
+	}
+	return nil
 }
 
 func (s sets) all() []*nftables.Set {

@@ -16,6 +16,7 @@ type Table struct {
 	sets  sets
 	mu    sync.Mutex
 	conn  *nftables.Conn // nil until it is needed
+	made  bool
 	// networks (by bridge) and ports are what the table holds.
 	networks map[string]Network
 	ports    map[address]Port
@@ -72,7 +73,7 @@ func (t *Table) rebuild(networks map[string]Network, ports map[address]Port) err
 	if err != nil {
 		return explain(err)
 	}
-	t.networks, t.ports = networks, ports
+	t.made, t.networks, t.ports = true, networks, ports
 	return acceptForwarding(t.table.Name, networks)
 }
 
@@ -130,7 +131,7 @@ func (t *Table) Delete() error {
 	if err := t.commit(func(c *nftables.Conn) error { replaceTable(c, t.table); return nil }); err != nil {
 		return explain(err)
 	}
-	t.networks, t.ports = map[string]Network{}, map[address]Port{}
+	t.made, t.networks, t.ports = false, map[string]Network{}, map[address]Port{}
 	return acceptForwarding(t.table.Name, nil)
 }
 

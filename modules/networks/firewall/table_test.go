@@ -1,6 +1,7 @@
 package firewall
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/google/nftables"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -151,6 +153,41 @@ func TestWhatWasFlushedIsMadeAgain(t *testing.T) {
 	require.Equal(t, map[string]int{"bridges": 1, "talking": 1, "anyports4": 2}, held(t, table))
 	flush()
 	require.NoError(t, table.Delete())
+}
+
+func TestWhatWasFlushedIsMadeAgainAtOnce(t *testing.T) {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	h := newHost(t)
+	a := h.network(1)
+	web := h.container(a)
+	table := newTable(t, a)
+	require.NoError(t, table.Publish(both(a, web.ip, "", 8080)))
+	ctx, cancel := context.WithCancel(t.Context())
+	restored, ended := make(chan error, 10), make(chan error)
+	go func() { ended <- table.Keep(ctx, func(err error) { restored <- err }) }()
+	want := held(t, table)
+	// The watch begins at some time: others' changes and our own do not count.
+	require.Eventually(t, func() bool {
+		c, err := nftables.New()
+		require.NoError(t, err)
+		c.FlushRuleset()
+		require.NoError(t, c.Flush())
+		select {
+		case err := <-restored:
+			require.NoError(t, err)
+			return true
+		case <-time.After(100 * time.Millisecond):
+			return false
+		}
+	}, patient, time.Millisecond)
+	require.Equal(t, want, held(t, table))
+	require.NoError(t, table.Replace([]Network{a.Network}, nil))
+	require.NoError(t, table.Publish(both(a, web.ip, "", 8081)))
+	require.NoError(t, table.Delete())
+	cancel()
+	require.NoError(t, <-ended)
+	require.Empty(t, restored)
+	require.Empty(t, tables(t))
 }
 
 func TestTablesOfTwoDaemonsDoNotMeet(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	networktypes "github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/assert"
@@ -56,7 +57,10 @@ func (s *storm) blow(ctx context.Context, d *daemon, worker int) {
 				Image: "box", Cmd: []string{"sh", "-c", script}, Labels: map[string]string{"script": script},
 				Volumes: map[string]struct{}{"/anonymous": {}},
 			},
-			HostConfig: &container.HostConfig{NetworkMode: "none", Binds: []string{fmt.Sprintf("storm%d:/data", worker)}},
+			HostConfig: &container.HostConfig{
+				NetworkMode: []container.NetworkMode{"none", "bridge"}[worker%2], Binds: []string{fmt.Sprintf("storm%d:/data", worker)},
+				PortBindings: networktypes.PortMap{networktypes.MustParsePort("80"): {{}}},
+			},
 		})
 		if err != nil {
 			return
@@ -95,6 +99,7 @@ func TestKilledDaemonKeepsItsPromises(t *testing.T) {
 // weather kills a daemon in storms.
 func weather(t *testing.T, d *daemon, rounds int) {
 	d.load(t, "box")
+	empty := d.traces(t)
 	ticker := d.create(t, "i=0; while :; do echo $i; i=$((i+1)); sleep 0.002; done")
 	d.startContainer(t, ticker)
 	pid := d.inspect(t, ticker).State.Pid
@@ -131,6 +136,7 @@ func weather(t *testing.T, d *daemon, rounds int) {
 	require.NoError(t, err)
 	s.clear(t, d)
 	d.nothingLeft(t)
+	assert.Equal(t, empty, d.traces(t), "a network is left")
 }
 
 func (s *storm) check(t *testing.T, d *daemon, round int) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	corecontainers "github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
-	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/mount"
 	"go.uber.org/zap"
@@ -262,46 +260,4 @@ func (s *Service) lastExit(ctx context.Context, c *ctr, task client.Task) (state
 		return state{ExitCode: int(exit.Status), FinishedAt: exit.At}, true
 	}
 	return state{}, false
-}
-
-// sweep removes what belongs to no container: snapshots, tasks and files.
-func (s *Service) sweep(ctx context.Context, known map[string]bool) {
-	snapshotter, err := s.snapshots(s.Engine.Snapshotter())
-	if err != nil {
-		s.note("snapshots", "", err)
-		return
-	}
-	var lost []string
-	err = snapshotter.Walk(ctx, func(_ context.Context, info snapshots.Info) error {
-		if info.Kind == snapshots.KindActive && validID().MatchString(info.Name) && !known[info.Name] {
-			lost = append(lost, info.Name)
-		}
-		return nil
-	})
-	s.note("snapshots", "", err)
-	for _, id := range lost {
-		s.note("snapshot", id, snapshotter.Remove(ctx, id))
-	}
-	for _, dir := range []string{s.dir(""), s.execDir("")} {
-		s.eachLost(dir, known, func(id string) error { return os.RemoveAll(filepath.Join(dir, id)) })
-	}
-	for _, id := range s.Networks.Sandboxes() {
-		if !known[id] {
-			s.note("network", id, s.Networks.Close(ctx, id))
-		}
-	}
-	s.eachLost(s.runtimeState(""), known, func(id string) error { return s.removeLostState(ctx, id) })
-}
-
-// eachLost calls remove for what is in dir and is of no container.
-func (s *Service) eachLost(dir string, known map[string]bool, remove func(id string) error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.note("files", "", err)
-	}
-	for _, e := range entries {
-		if !known[e.Name()] && validID().MatchString(e.Name()) {
-			s.note("files", e.Name(), remove(e.Name()))
-		}
-	}
 }

@@ -96,6 +96,7 @@ func (h *house) kill() {
 			h.give(sb, key)
 		}
 	}
+	require.NoError(h.t, h.rules.end(true))
 	require.NoError(h.t, h.Service.programs.stop())
 	require.NoError(h.t, h.store.Stop(context.Background()))
 	h.Service = nil

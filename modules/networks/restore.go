@@ -102,17 +102,24 @@ func (s *Service) restoreRules() error {
 		}
 	}
 	var ports []firewall.Port
+	published := map[*sandbox][]firewall.Port{}
 	for _, id := range s.Sandboxes() {
 		sb, err := s.opened(id)
 		if err != nil {
 			continue
 		}
 		if gateway := sb.gateway(); gateway != nil && namespaceExists(sb.netns()) {
-			sb.published = s.firewallPorts(sb, gateway)
-			ports = append(ports, sb.published...)
+			published[sb] = s.firewallPorts(sb, gateway)
+			ports = append(ports, published[sb]...)
 		}
 	}
-	return s.rules.begin(networks, ports)
+	if err := s.rules.begin(networks, ports); err != nil {
+		return err
+	}
+	for sb, ports := range published {
+		sb.published = ports
+	}
+	return nil
 }
 
 // restoreSandbox brings one sandbox back, or takes it down when its namespace

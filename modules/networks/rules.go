@@ -1,8 +1,11 @@
 package networks
 
 import (
+	"context"
 	"reflect"
 	"sync"
+
+	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/networks/firewall"
 )
@@ -12,10 +15,13 @@ import (
 // again, and its error says what is missing.
 type rules struct {
 	table *firewall.Table
+	log   *zap.Logger
 
 	mu      sync.Mutex
 	begun   bool
 	allowed map[string]firewall.Network // by bridge
+	release context.CancelFunc          // ends keep
+	keeping sync.WaitGroup
 }
 
 // begin makes the table anew.
@@ -33,7 +39,29 @@ func (r *rules) replace(networks []firewall.Network, ports []firewall.Port) erro
 	for _, n := range networks {
 		r.allowed[n.Bridge] = n
 	}
+	r.keep()
 	return nil
+}
+
+// keep has the table made again when someone flushes the host's rules.
+func (r *rules) keep() {
+	if r.release != nil {
+		return
+	}
+	var ctx context.Context
+	ctx, r.release = context.WithCancel(context.Background())
+	r.keeping.Go(func() {
+		err := r.table.Keep(ctx, func(err error) {
+			if err != nil {
+				r.log.Error("someone deleted the firewall's rules, and they cannot be made again: restart the daemon", zap.Error(err))
+				return
+			}
+			r.log.Warn("someone deleted the firewall's rules: made them again")
+		})
+		if err != nil {
+			r.log.Warn("cannot watch the firewall's rules: when someone deletes them, they are made again with the next change", zap.Error(err))
+		}
+	})
 }
 
 // allow lets a network in, unless that was done.
@@ -73,13 +101,20 @@ func (r *rules) forget(bridge string) error {
 	return r.table.RemoveNetwork(bridge)
 }
 
-// end removes all rules.
-func (r *rules) end() error {
+// end ends what runs in this process. Rules that serve nobody go.
+func (r *rules) end(used bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if !r.begun {
 		return nil
 	}
 	r.begun = false
-	return r.table.Delete()
+	r.release()
+	r.release = nil
+	r.keeping.Wait()
+	if !used {
+		return r.table.Delete()
+	}
+	r.table.Close()
+	return nil
 }

@@ -65,7 +65,7 @@ func New(p Params) *Service {
 		dir: filepath.Join(p.ExecRoot, "networks"), identity: identity,
 		records: p.Store, bus: p.Events, log: p.Log,
 		programs: newPrograms(p.Programs, filepath.Join(p.Root, "bin"), filepath.Join(p.ExecRoot, "cni")),
-		rules:    rules{table: firewall.New("pouchfx-" + identity)},
+		rules:    rules{table: firewall.New("pouchfx-" + identity), log: p.Log},
 		busy:     locker.New(),
 		networks: map[string]*entry{}, sandboxes: map[string]*sandbox{}, ports: map[portKey]string{},
 	}
@@ -125,8 +125,5 @@ func (s *Service) Stop(context.Context) error {
 			errs = append(errs, s.removeBridge(e))
 		}
 	}
-	if len(used) == 0 {
-		errs = append(errs, s.rules.end())
-	}
-	return errors.Join(append(errs, s.programs.stop())...)
+	return errors.Join(append(errs, s.rules.end(len(used) > 0), s.programs.stop())...)
 }

@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"errors"
+	"net"
 	"time"
 
 	"github.com/containerd/containerd/v2/core/content"
@@ -105,11 +106,19 @@ func (b *upload) Commit(ctx context.Context, size int64, expected digest.Digest,
 	return b.reason(err)
 }
 
+// reason says in our words why an upload ended: the transport has a limit of
+// its own for the answer.
 func (b *upload) reason(err error) error {
-	if err == nil || errors.Is(err, content.ErrReset) || b.ctx.Err() == nil {
+	var late net.Error
+	switch {
+	case err == nil || errors.Is(err, content.ErrReset):
 		return err
+	case b.ctx.Err() != nil:
+		return context.Cause(b.ctx)
+	case errors.As(err, &late) && late.Timeout():
+		return errNotTaken(b.stall)
 	}
-	return context.Cause(b.ctx)
+	return err
 }
 
 // Close ends the upload.

@@ -187,6 +187,13 @@ func TestPublishIsRefused(t *testing.T) {
 	require.ErrorIs(t, table.AddNetwork(Network{Bridge: "a/b"}), errdefs.ErrInvalidArgument)
 	require.ErrorIs(t, table.AddNetwork(Network{Bridge: "px-1", Subnets: make([]netip.Prefix, 1)}), errdefs.ErrInvalidArgument)
 
+	t.Run("one port number serves each protocol", func(t *testing.T) {
+		sctp := port(func(p *Port) { p.Protocol, p.HostPort = "sctp", 8080 })
+		require.NoError(t, table.Publish(sctp))
+		require.Equal(t, 3, held(t, table)["anyports4"])
+		require.NoError(t, table.Unpublish(sctp))
+		require.Equal(t, 2, held(t, table)["anyports4"])
+	})
 	t.Run("another's port is not withdrawn", func(t *testing.T) {
 		theirs := good[0]
 		theirs.ContainerPort = 81

@@ -11,11 +11,17 @@ import (
 // define adds the whole table to a transaction: its sets, and chains that do
 // not depend on what the sets hold. Only the postrouting chain has rules for
 // each network.
-func define(c *nftables.Conn, table *nftables.Table, s sets, networks map[string]Network) error {
+//
+// What is there stays and gets other content: were it made anew, a packet that
+// passes just then could miss the old chain and the new one.
+func define(c *nftables.Conn, table *nftables.Table, s sets, networks map[string]Network, content elements) error {
+	c.AddTable(table)
+	c.FlushTable(table)
 	for _, set := range s.all() {
 		if err := c.AddSet(set, nil); err != nil {
 			return err
 		}
+		c.FlushSet(set)
 	}
 	for _, chain := range []struct {
 		name     string
@@ -34,7 +40,7 @@ func define(c *nftables.Conn, table *nftables.Table, s sets, networks map[string
 		added := c.AddChain(&nftables.Chain{Table: table, Name: chain.name, Type: chain.kind, Hooknum: chain.hook, Priority: chain.priority})
 		addRules(c, added, chain.rules)
 	}
-	return nil
+	return addElements(c, content)
 }
 
 const (

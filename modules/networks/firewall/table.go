@@ -62,14 +62,13 @@ func (t *Table) rebuild(networks map[string]Network, ports map[address]Port) err
 	for _, n := range networks {
 		e.network(t.sets, n)
 	}
-	err := t.commit(func(c *nftables.Conn) error {
-		replaceTable(c, t.table)
-		c.AddTable(t.table)
-		if err := define(c, t.table, t.sets, networks); err != nil {
-			return err
-		}
-		return addElements(c, e)
-	})
+	err := t.commit(func(c *nftables.Conn) error { return define(c, t.table, t.sets, networks, e) })
+	if err != nil { // a table of another version may be in the way
+		err = t.commit(func(c *nftables.Conn) error {
+			deleteTable(c, t.table)
+			return define(c, t.table, t.sets, networks, e)
+		})
+	}
 	if err != nil {
 		return explain(err)
 	}
@@ -128,7 +127,7 @@ func (t *Table) Delete() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	defer t.disconnect()
-	if err := t.commit(func(c *nftables.Conn) error { replaceTable(c, t.table); return nil }); err != nil {
+	if err := t.commit(func(c *nftables.Conn) error { deleteTable(c, t.table); return nil }); err != nil {
 		return explain(err)
 	}
 	t.made, t.networks, t.ports = false, map[string]Network{}, map[address]Port{}

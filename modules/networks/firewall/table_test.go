@@ -90,6 +90,24 @@ func TestReplaceWithBadInputLeavesTheTable(t *testing.T) {
 	require.Equal(t, map[string]int{"bridges": 1, "talking": 1, "anyports4": 2}, held(t, table))
 }
 
+func TestATableOfAnotherVersionIsReplaced(t *testing.T) {
+	h := newHost(t)
+	a := h.network(1)
+	web := h.container(a)
+	serve(t, web.Namespace, "", 80)
+	c, err := nftables.New()
+	require.NoError(t, err)
+	old := c.AddTable(&nftables.Table{Name: "pouchfx-test", Family: nftables.TableFamilyINet})
+	require.NoError(t, c.AddSet(&nftables.Set{Table: old, ID: 1, Name: "bridges", KeyType: nftables.TypeInetService}, nil))
+	drop := nftables.ChainPolicyDrop
+	c.AddChain(&nftables.Chain{Table: old, Name: "forward", Type: nftables.ChainTypeFilter,
+		Hooknum: nftables.ChainHookForward, Priority: nftables.ChainPriorityMangle, Policy: &drop})
+	require.NoError(t, c.Flush())
+	table := newTable(t, a)
+	require.NoError(t, table.Publish(both(a, web.ip, "", 8080)))
+	reaches(t, h.outside, hostIP, 8080, outsideIP)
+}
+
 func TestReplaceIsNotNoticedByClients(t *testing.T) {
 	h := newHost(t)
 	a := h.network(1)
@@ -113,7 +131,7 @@ func TestReplaceIsNotNoticedByClients(t *testing.T) {
 			}
 		})
 	}
-	for range 100 {
+	for range 300 {
 		require.NoError(t, table.Replace([]Network{a.Network}, both(a, web.ip, "", 8080)))
 	}
 	close(end)

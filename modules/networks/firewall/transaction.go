@@ -53,9 +53,8 @@ func (t *Table) disconnect() {
 	}
 }
 
-// replaceTable empties a table within a transaction; it may not have been
-// there.
-func replaceTable(c *nftables.Conn, table *nftables.Table) {
+// deleteTable adds the end of a table to a transaction; it need not be there.
+func deleteTable(c *nftables.Conn, table *nftables.Table) {
 	c.AddTable(table)
 	c.DelTable(table)
 }

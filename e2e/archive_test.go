@@ -41,6 +41,8 @@ func tarOf(t testing.TB, text string, entries ...tar.Header) []byte {
 	return b.Bytes()
 }
 
+func headerOf(name string) tar.Header { return tar.Header{Name: name} }
+
 func untar(t testing.TB, r io.ReadCloser) map[string]string {
 	t.Helper()
 	defer r.Close()

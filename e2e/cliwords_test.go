@@ -40,10 +40,10 @@ func TestDockerRunTellsWhatIsWrong(t *testing.T) {
 		{"-v vol:/x:perhaps box true", 125, "invalid mode: perhaps"},
 		{"--mount type=bind,source=/no/such,target=/x box true", 125, `invalid mount config for type "bind": bind source path does not exist: /no/such`},
 		{"--network nosuch box true", 125, "network nosuch not found"},
-		{"--network none --ip 10.0.0.9 box true", 125, "user specified IP address is supported only"},
+		{"--network none --ip 10.0.0.9 box true", 125, "user specified IP address is supported on user defined networks only"},
 		{"--network none --mac-address 02:00:00:00:00:01 box true", 125, "MacAddress of the network none is not supported"},
 		{"--log-opt max-size=x box true", 125, "invalid value for max-size"},
-		{"--health-cmd true box true", 125, "Healthcheck is not supported by this daemon"},
+		{"--health-cmd true --health-interval 1us box true", 125, "Interval in Healthcheck cannot be less than 1ms"},
 		{"--link x box true", 125, "Links is not supported by this daemon"},
 	} {
 		r := c.do(append([]string{"run", "--rm"}, strings.Fields(tc.args)...)...)

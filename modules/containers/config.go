@@ -25,6 +25,7 @@ func mergeImage(c *container.Config, img *dockerspec.DockerOCIImageConfig) {
 	if len(c.Shell) == 0 {
 		c.Shell = slices.Clone(img.Shell)
 	}
+	c.Healthcheck = mergeHealth(c.Healthcheck, img.Healthcheck)
 	c.ExposedPorts = maps.Clone(c.ExposedPorts)
 	for text := range img.ExposedPorts {
 		port, err := network.ParsePort(text)

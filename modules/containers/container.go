@@ -35,6 +35,7 @@ type ctr struct {
 
 	waiters waiters
 	looks   looks
+	health  health
 	log     *logfile.Log // nil with a driver that keeps nothing
 
 	mu       sync.Mutex // guards what follows; nothing waits under it

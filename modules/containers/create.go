@@ -87,9 +87,6 @@ func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.C
 	if r.Snapshotter == "" {
 		r.Snapshotter = s.Engine.Snapshotter()
 	}
-	if c := img.Config.Healthcheck; c != nil && config.Healthcheck == nil && len(c.Test) > 0 && c.Test[0] != "NONE" {
-		resp.Warnings = append(resp.Warnings, "the image's health check is not run: this daemon has no health checks yet")
-	}
 	if resp.ID = config.SpecificID; resp.ID == "" {
 		resp.ID = newID()
 	}

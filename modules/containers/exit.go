@@ -90,8 +90,10 @@ func (s *Service) saveEnd(ctx context.Context, c *ctr, end state) {
 	if end.FinishedAt.IsZero() {
 		end.FinishedAt = time.Now()
 	}
+	health := c.health.last()
 	err := s.change(ctx, c, nil, func(rec *record) {
 		was := rec.State
+		end.Health = health
 		end.StartedAt, end.RestartCount, end.Stopped = was.StartedAt, was.RestartCount, was.Stopped
 		end.FinishedAt = end.FinishedAt.UTC()
 		rec.State = end

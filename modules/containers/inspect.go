@@ -87,6 +87,7 @@ func (c *ctr) state() *container.State {
 		OOMKilled: r.State.OOMKilled, ExitCode: r.State.ExitCode, Error: r.State.Error,
 		StartedAt: r.State.StartedAt.Format(time.RFC3339Nano), FinishedAt: r.State.FinishedAt.Format(time.RFC3339Nano),
 	}
+	st.Health = c.currentHealth()
 	if run := c.current(); run != nil {
 		st.Running, st.Pid = true, run.pid
 	}

@@ -65,7 +65,7 @@ func (s *Service) summarise(c *ctr, status container.ContainerState, now time.Ti
 	summary := container.Summary{
 		ID: c.id, Names: []string{"/" + r.Name}, Image: r.Image, ImageID: r.ImageID.String(),
 		Command: commandLine(r), Created: r.Created.Unix(), Ports: portSummaries(settings.Ports),
-		Labels: r.Config.Labels, State: status, Status: statusText(r.State, status, now),
+		Labels: r.Config.Labels, State: status, Status: statusText(r.State, status, c.currentHealth(), now),
 		NetworkSettings: &container.NetworkSettingsSummary{Networks: settings.Networks},
 		Mounts:          mountPoints(r.Mounts),
 	}

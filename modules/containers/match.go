@@ -113,7 +113,7 @@ func (m *matcher) container(c *ctr, status container.ContainerState) bool {
 		!f.Match("name", r.Name) && !f.Match("name", "/"+r.Name),
 		!f.Labels(r.Config.Labels),
 		f.Has("status") && !f.Exact("status", string(status)),
-		f.Has("health") && !f.Exact("health", string(container.NoHealthcheck)),
+		f.Has("health") && !f.Exact("health", healthStatus(c)),
 		f.Has("is-task") && !f.Exact("is-task", "false"),
 		f.Has("isolation") && !f.Exact("isolation", "default"),
 		len(m.exited) > 0 && (status != statusExited || !m.exited[r.State.ExitCode]),

@@ -39,12 +39,19 @@ func (s *Service) freeze(ctx context.Context, name string, on bool) error {
 	if on {
 		do, action = r.task.Pause, eventtypes.ActionPause
 	}
+	c.health.end() // a check that is frozen, or is refused, says nothing about the container
 	if err := do(ctx); err != nil {
+		if on {
+			s.checkHealth(c, r, false, -1)
+		}
 		return fmt.Errorf("cannot %s container %s: %w", action, c.id, err)
 	}
 	c.mu.Lock()
 	c.paused = on && c.run == r
 	c.mu.Unlock()
+	if !on {
+		s.checkHealth(c, r, false, -1)
+	}
 	s.publish(c, action)
 	return nil
 }

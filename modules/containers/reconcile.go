@@ -172,6 +172,9 @@ func (s *Service) reattach(ctx context.Context, c *ctr, task client.Task) bool {
 	c.run, c.last, c.paused = r, r, status.Status == client.Paused || status.Status == client.Pausing
 	c.mu.Unlock()
 	s.owned.Go(func() { s.follow(c, r, ended) })
+	if status.Status == client.Running {
+		s.checkHealth(c, r, true, 0)
+	}
 	return true
 }
 

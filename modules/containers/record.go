@@ -8,6 +8,7 @@ import (
 
 	corecontainers "github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/typeurl/v2"
+	"github.com/moby/moby/api/types/container"
 	"github.com/opencontainers/go-digest"
 	"google.golang.org/protobuf/types/known/anypb"
 
@@ -55,6 +56,8 @@ type state struct {
 	OOMKilled bool
 	// RestartCount counts the restarts of the policy.
 	RestartCount int
+	// Health is that of the last run, once it has ended.
+	Health *container.Health `json:",omitempty"`
 	// Stopped by a client: the policy does not start it again.
 	Stopped bool
 }

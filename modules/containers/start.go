@@ -142,6 +142,7 @@ func (s *Service) launch(ctx context.Context, c *ctr, restart bool) (err error) 
 	c.endPending() // a restart counts as one until the container runs
 	c.mu.Unlock()
 	s.publish(c, eventtypes.ActionStart)
+	s.checkHealth(c, r, true, -1)
 	s.owned.Go(func() { s.follow(c, r, ended) })
 	return nil
 }

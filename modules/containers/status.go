@@ -9,11 +9,11 @@ import (
 )
 
 // statusText is the state as ps shows it: "Up 3 minutes (Paused)".
-func statusText(st state, status container.ContainerState, now time.Time) string {
+func statusText(st state, status container.ContainerState, health *container.Health, now time.Time) string {
 	since := func(t time.Time) string { return units.HumanDuration(now.Sub(t)) }
 	switch status {
 	case statusRunning:
-		return "Up " + since(st.StartedAt)
+		return "Up " + since(st.StartedAt) + healthText(health)
 	case statusPaused:
 		return "Up " + since(st.StartedAt) + " (Paused)"
 	case statusRestarting:

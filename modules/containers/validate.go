@@ -44,7 +44,6 @@ func refuseUnsupported(c *types.ContainerCreateConfig) error {
 		name  string
 		given bool
 	}{
-		{"Healthcheck", c.Healthcheck != nil && len(c.Healthcheck.Test) > 0 && c.Healthcheck.Test[0] != "NONE"},
 		{"HostConfig.DeviceRequests", len(h.DeviceRequests) > 0},
 		{"HostConfig.Isolation " + string(h.Isolation), !h.Isolation.IsDefault()},
 		{"HostConfig.StorageOpt", len(h.StorageOpt) > 0},
@@ -83,6 +82,9 @@ func validateConfig(c *types.ContainerCreateConfig) error {
 		return invalid("the working directory '%s' is invalid, it needs to be an absolute path", c.WorkingDir)
 	case c.StopTimeout != nil && *c.StopTimeout < -1:
 		return invalid("invalid StopTimeout %d: use -1 for no limit, or seconds", *c.StopTimeout)
+	}
+	if err := validateHealth(c.Healthcheck); err != nil {
+		return err
 	}
 	if c.StopSignal != "" {
 		if _, err := signal.ParseSignal(c.StopSignal); err != nil {

@@ -113,7 +113,12 @@ func TestStatusTexts(t *testing.T) {
 		statusRunning: "Up 3 minutes", statusPaused: "Up 3 minutes (Paused)", statusExited: "Exited (4) About a minute ago",
 		statusRestarting: "Restarting (4) About a minute ago", statusCreated: "Created", statusRemoving: "Removal In Progress",
 	} {
-		assert.Equal(t, want, statusText(st, status, now))
+		assert.Equal(t, want, statusText(st, status, nil, now))
+	}
+	for status, want := range map[container.HealthStatus]string{
+		container.Starting: "Up 3 minutes (health: starting)", container.Healthy: "Up 3 minutes (healthy)", container.Unhealthy: "Up 3 minutes (unhealthy)",
+	} {
+		assert.Equal(t, want, statusText(st, statusRunning, &container.Health{Status: status}, now))
 	}
 }
 

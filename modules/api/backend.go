@@ -42,6 +42,7 @@ type Containers interface {
 	Resize(ctx context.Context, name string, h, w uint32) error
 	Top(ctx context.Context, name, psArgs string) (*container.TopResponse, error)
 	Commit(ctx context.Context, name string, o containers.CommitOptions) (string, error)
+	Stats(ctx context.Context, name string, o containers.StatsOptions, send func(*container.StatsResponse) error) error
 	Update(ctx context.Context, name string, body io.ReadCloser) (container.UpdateResponse, error)
 	Prune(ctx context.Context, f filters.Args) (container.PruneReport, error)
 	Counts() (running, paused, stopped int)

@@ -29,6 +29,7 @@ func (h *containerHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("GET", "/containers/{name}/json", h.inspect),
 		types.NewHandlerSpec("GET", "/containers/{name}/top", h.top),
 		types.NewHandlerSpec("GET", "/containers/{name}/logs", h.logs),
+		types.NewHandlerSpec("GET", "/containers/{name}/stats", h.stats),
 		types.NewHandlerSpec("POST", "/containers/{name}/start", h.start),
 		types.NewHandlerSpec("POST", "/containers/{name}/stop", h.stop),
 		types.NewHandlerSpec("POST", "/containers/{name}/restart", h.restart),

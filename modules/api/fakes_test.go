@@ -61,6 +61,7 @@ type fakeContainers struct {
 	connected string          // network
 	endpoint  *network.EndpointSettings
 	files     fakeFiles
+	stats     containers.StatsOptions
 }
 
 var errNoWeb = errdefs.ErrNotFound.WithMessage("No such container: nosuch")
@@ -129,6 +130,13 @@ func (f *fakeContainers) Resize(_ context.Context, name string, _, _ uint32) err
 }
 func (f *fakeContainers) Top(_ context.Context, name, _ string) (*container.TopResponse, error) {
 	return &container.TopResponse{Titles: []string{"PID"}, Processes: [][]string{{"1"}}}, f.find(name)
+}
+func (f *fakeContainers) Stats(_ context.Context, name string, o containers.StatsOptions, send func(*container.StatsResponse) error) error {
+	if err := f.find(name); err != nil {
+		return err
+	}
+	f.stats = o
+	return send(&container.StatsResponse{Name: "/web"})
 }
 func (f *fakeContainers) Update(_ context.Context, name string, body io.ReadCloser) (container.UpdateResponse, error) {
 	text, err := io.ReadAll(body)

@@ -22,7 +22,6 @@ var refused = []struct{ method, path, text string }{
 	{"POST", "/build", buildElsewhere},
 	{"POST", "/session", buildElsewhere},
 	{"POST", "/grpc", buildElsewhere},
-	{"GET", "/containers/{name}/stats", "container statistics are not supported: read the cgroup's files, or use top"},
 	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},
 }
 

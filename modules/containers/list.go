@@ -42,6 +42,9 @@ func (s *Service) List(ctx context.Context, o ListOptions) ([]container.Summary,
 			continue
 		}
 		summary := s.summarise(c, status, now)
+		if !match.ports(summary.Ports) {
+			continue
+		}
 		if o.Size {
 			if summary.SizeRw, summary.SizeRootFs, err = s.bothSizes(ctx, c); err != nil {
 				return nil, err

@@ -2,6 +2,7 @@ package containers
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,8 +22,8 @@ type matcher struct {
 	before, since *ctr
 	ancestors     map[string]bool // image ids and references
 	networks      map[string]bool // names
-	ports         []port          // of publish, which needs a published port
-	exposed       []port
+	published     []port          // on the host
+	exposed       []port          // by the container
 }
 
 type port struct {
@@ -78,7 +79,7 @@ func (s *Service) newMatcher(ctx context.Context, o ListOptions) (*matcher, erro
 			m.networks[n.Name] = true
 		}
 	}
-	if m.ports, err = ports(f, "publish"); err != nil {
+	if m.published, err = ports(f, "publish"); err != nil {
 		return nil, err
 	}
 	m.exposed, err = ports(f, "expose")
@@ -121,9 +122,7 @@ func (m *matcher) container(c *ctr, status container.ContainerState) bool {
 		m.since != nil && (c == m.since || newestFirst(c, m.since) >= 0),
 		len(m.ancestors) > 0 && !m.descends(r),
 		f.Has("volume") && !m.mounts(r),
-		f.Has("network") && !m.joins(r),
-		len(m.ports) > 0 && !anyPort(m.ports, r.HostConfig.PortBindings),
-		len(m.exposed) > 0 && !anyPort(m.exposed, r.Config.ExposedPorts):
+		f.Has("network") && !m.joins(r):
 		return false
 	}
 	return true
@@ -165,14 +164,22 @@ func (m *matcher) joins(r *record) bool {
 	return false
 }
 
-// anyPort tells whether one of a container's ports is asked for.
-func anyPort[T any](asked []port, ports map[network.Port]T) bool {
-	for have := range ports {
-		for _, want := range asked {
-			if have.Num() >= want.low && have.Num() <= want.high && have.Proto() == want.proto {
-				return true
-			}
+// ports tells whether one of a container's ports is asked for, by publish or
+// by expose.
+func (m *matcher) ports(list []container.PortSummary) bool {
+	if len(m.published) == 0 && len(m.exposed) == 0 {
+		return true
+	}
+	for _, p := range list {
+		if among(m.published, p.PublicPort, p.Type) || among(m.exposed, p.PrivatePort, p.Type) {
+			return true
 		}
 	}
 	return false
+}
+
+func among(asked []port, number uint16, proto string) bool {
+	return slices.ContainsFunc(asked, func(want port) bool {
+		return number >= want.low && number <= want.high && proto == string(want.proto)
+	})
 }

@@ -80,7 +80,11 @@ func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.C
 	if err != nil {
 		return resp, err
 	}
-	r, err := newRecord(name, config, img)
+	inherited, err := s.volumesFrom(config.HostConfig)
+	if err != nil {
+		return resp, err
+	}
+	r, err := newRecord(name, config, img, inherited)
 	if err != nil {
 		return resp, err
 	}
@@ -151,7 +155,7 @@ func (s *Service) image(ctx context.Context, name string, platform *ocispec.Plat
 	return img, nil
 }
 
-func newRecord(name string, config *types.ContainerCreateConfig, img *images.Image) (*record, error) {
+func newRecord(name string, config *types.ContainerCreateConfig, img *images.Image, inherited []mountspec.Mount) (*record, error) {
 	r := &record{
 		Name: name, Image: config.Image, ImageID: img.ID, Platform: cmp.Or(img.Spec.OS, "linux"), Created: time.Now().UTC(),
 		Config: config.ContainerConfig, HostConfig: *config.HostConfig, NetworkingConfig: *config.NetworkingConfig,
@@ -162,7 +166,7 @@ func newRecord(name string, config *types.ContainerCreateConfig, img *images.Ima
 		return nil, invalid("no command specified")
 	}
 	var err error
-	if r.Mounts, err = mountspec.Parse(&r.HostConfig, r.Config.Volumes); err != nil {
+	if r.Mounts, err = mountspec.Parse(&r.HostConfig, r.Config.Volumes, inherited...); err != nil {
 		return nil, err
 	}
 	return r, missingSource(r.Mounts)

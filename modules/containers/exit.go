@@ -138,6 +138,9 @@ func (s *Service) tidy(ctx context.Context, c *ctr, task client.Task) {
 			s.Log.Error("cannot delete the task of a container that ended", containerField(c), zap.Error(err))
 		}
 	}
+	if err := s.unmountShm(c.id); err != nil {
+		s.Log.Error("cannot unmount a container's shared memory", containerField(c), zap.Error(err))
+	}
 	if err := s.unmountVolumes(ctx, c); err != nil {
 		s.Log.Error("cannot unmount a container's volumes", containerField(c), zap.Error(err))
 	}

@@ -53,6 +53,9 @@ func (s *Service) spec(ctx context.Context, c *ctr, start *types.Container, net 
 	if in.PidNS, err = s.joined(start.HostConfig.PidMode.Container(), "pid"); err != nil {
 		return nil, err
 	}
+	if in.IpcNS, in.Shm, err = s.joinIPC(ctx, c, start.HostConfig, undo); err != nil {
+		return nil, err
+	}
 	if in.Seccomp, err = s.canSeccomp(ctx); err != nil {
 		return nil, err
 	}

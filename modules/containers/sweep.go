@@ -28,7 +28,9 @@ func (s *Service) sweep(ctx context.Context, known map[string]bool) {
 		s.note("snapshot", id, snapshotter.Remove(ctx, id))
 	}
 	for _, dir := range []string{s.dir(""), s.execDir("")} {
-		s.eachLost(dir, known, func(id string) error { return os.RemoveAll(filepath.Join(dir, id)) })
+		s.eachLost(dir, known, func(id string) error {
+			return errors.Join(s.unmountShm(id), os.RemoveAll(filepath.Join(dir, id)))
+		})
 	}
 	for _, id := range s.Networks.Sandboxes() {
 		if !known[id] {

@@ -44,14 +44,12 @@ func refuseUnsupported(c *types.ContainerCreateConfig) error {
 		name  string
 		given bool
 	}{
-		{"HostConfig.DeviceRequests", len(h.DeviceRequests) > 0},
+		{"--gpus (HostConfig.DeviceRequests)", len(h.DeviceRequests) > 0},
 		{"HostConfig.Isolation " + string(h.Isolation), !h.Isolation.IsDefault()},
-		{"HostConfig.StorageOpt", len(h.StorageOpt) > 0},
+		{"--storage-opt (HostConfig.StorageOpt)", len(h.StorageOpt) > 0},
 		{"HostConfig.UsernsMode " + string(h.UsernsMode), h.UsernsMode != "" && !h.UsernsMode.IsHost()},
-		{"HostConfig.VolumesFrom", len(h.VolumesFrom) > 0},
 		// On networks that users make, links belong to endpoints.
 		{"HostConfig.Links", len(h.Links) > 0 && !h.NetworkMode.IsUserDefined()},
-		{"HostConfig.IpcMode " + string(h.IpcMode), h.IpcMode.IsContainer() || h.IpcMode.IsShareable()},
 		{"HostConfig.Cgroup", h.Cgroup != ""},
 		{"HostConfig.CpuCount", h.CPUCount != 0},
 		{"HostConfig.CpuPercent", h.CPUPercent != 0},

@@ -26,7 +26,7 @@ func (s *Service) planVolumes(ctx context.Context, r *record) (made []string, er
 		if m.Type != mount.TypeVolume {
 			continue
 		}
-		if m.Anonymous {
+		if m.Anonymous && m.Name == "" {
 			m.Name = newID()
 		} else if _, err := s.Volumes.Get(ctx, m.Name); err == nil {
 			continue

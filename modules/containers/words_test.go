@@ -150,10 +150,12 @@ func TestRefusedSettings(t *testing.T) {
 		assert.ErrorIs(t, valid(change), errdefs.ErrInvalidArgument, name)
 	}
 	for name, change := range map[string]func(*types.ContainerCreateConfig){
-		"StorageOpt":  func(c *types.ContainerCreateConfig) { c.HostConfig.StorageOpt = map[string]string{"size": "1g"} },
-		"VolumesFrom": func(c *types.ContainerCreateConfig) { c.HostConfig.VolumesFrom = []string{"x"} },
-		"MacAddress":  connected("none", &network.EndpointSettings{MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}),
-		"Aliases":     connected("none", &network.EndpointSettings{Aliases: []string{"db"}}),
+		"StorageOpt": func(c *types.ContainerCreateConfig) { c.HostConfig.StorageOpt = map[string]string{"size": "1g"} },
+		"gpus": func(c *types.ContainerCreateConfig) {
+			c.HostConfig.DeviceRequests = []container.DeviceRequest{{Count: -1}}
+		},
+		"MacAddress": connected("none", &network.EndpointSettings{MacAddress: network.HardwareAddr{2, 0, 0, 0, 0, 1}}),
+		"Aliases":    connected("none", &network.EndpointSettings{Aliases: []string{"db"}}),
 		"Links": func(c *types.ContainerCreateConfig) {
 			c.HostConfig.NetworkMode, c.HostConfig.Links = "bridge", []string{"x:y"}
 		},

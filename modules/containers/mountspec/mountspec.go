@@ -42,8 +42,10 @@ type Mount struct {
 }
 
 // Parse returns the mounts of a container in the order in which they are
-// made. volumes are those of its configuration and its image, by path.
-func Parse(h *types.HostConfig, volumes map[string]struct{}) ([]Mount, error) {
+// made. volumes are those of its configuration and its image, by path;
+// inherited are other containers', of which the last at a place wins, unless the
+// container has one of its own there.
+func Parse(h *types.HostConfig, volumes map[string]struct{}, inherited ...Mount) ([]Mount, error) {
 	var list []Mount
 	taken := map[string]bool{}
 	add := func(m Mount, err error) error {
@@ -70,6 +72,12 @@ func Parse(h *types.HostConfig, volumes map[string]struct{}) ([]Mount, error) {
 	for _, destination := range slices.Sorted(maps.Keys(h.Tmpfs)) {
 		if err := add(parseTmpfs(destination, h.Tmpfs[destination])); err != nil {
 			return nil, err
+		}
+	}
+	for _, m := range slices.Backward(inherited) {
+		if !taken[m.Destination] {
+			list = append(list, m)
+			taken[m.Destination] = true
 		}
 	}
 	for _, text := range slices.Sorted(maps.Keys(volumes)) {

@@ -54,6 +54,8 @@ func defaultMounts(in Input) []specs.Mount {
 	case h.IpcMode.IsHost():
 		// The mount of mqueue shows the host's queues, as its namespace is theirs.
 		mounts = append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: "/dev/shm", Options: []string{"rbind", "nosuid", "noexec", "nodev"}})
+	case in.Shm != "":
+		mounts = append(mounts, specs.Mount{Destination: "/dev/shm", Type: "bind", Source: in.Shm, Options: []string{"rbind", "rprivate"}})
 	default:
 		mounts = append(mounts, specs.Mount{
 			Destination: "/dev/shm", Type: "tmpfs", Source: "shm",

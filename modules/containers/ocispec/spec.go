@@ -37,9 +37,12 @@ type Input struct {
 	User specs.User
 	// CgroupsPath is the container's cgroup, as runc wants it.
 	CgroupsPath string
-	// NetNS and PidNS are the paths of namespaces to join; empty for new
+	// NetNS, PidNS and IpcNS are the paths of namespaces to join; empty for new
 	// ones, unless HostConfig asks for the host's.
-	NetNS, PidNS string
+	NetNS, PidNS, IpcNS string
+	// Shm is a directory of the host that holds the shared memory; empty for
+	// the container's own.
+	Shm string
 	// Init is the path of the program that --init runs; needed with it.
 	Init string
 	// Hooks run in the runtime's namespace once the container's exist.
@@ -151,7 +154,7 @@ func setNamespaces(in Input, s *specs.Spec) error {
 		add(specs.UTSNamespace, "")
 	}
 	if !h.IpcMode.IsHost() {
-		add(specs.IPCNamespace, "")
+		add(specs.IPCNamespace, in.IpcNS)
 	}
 	if !h.PidMode.IsHost() {
 		add(specs.PIDNamespace, in.PidNS)

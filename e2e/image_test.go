@@ -7,6 +7,7 @@ import (
 	"log"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -70,7 +71,16 @@ func imageOf(layer []byte, config v1.Config) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	return mutate.Config(img, config)
+	img, err = mutate.Config(img, config)
+	if err != nil {
+		return nil, err
+	}
+	file, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	file.OS, file.Architecture = "linux", runtime.GOARCH
+	return mutate.ConfigFile(img, file)
 }
 
 // loopbackRegistry starts a registry and returns its host:port.

@@ -5,14 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -125,24 +121,4 @@ var replacements = []struct {
 	{regexp.MustCompile(`\d{4}-\d\d-\d\dT[0-9:.]+Z`), "TIMESTAMP"},
 	{regexp.MustCompile(`(?m) {2,}`), " "},
 	{regexp.MustCompile(`(?m) +$`), ""},
-}
-
-// dockerDaemon is dockerd with its bridge, as it is on PATH.
-func dockerDaemon(t *testing.T) *daemon {
-	t.Helper()
-	dockerd, err := exec.LookPath("dockerd")
-	if err != nil {
-		t.Skip("dockerd is not on PATH (Debian: docker.io)")
-	}
-	root := shortRoot(t)
-	d := &daemon{root: root, socket: filepath.Join(root, "d.sock"), binary: dockerd, log: new(syncBuffer)}
-	d.args = []string{"--data-root", filepath.Join(root, "d"), "--exec-root", filepath.Join(root, "x"), "-p", filepath.Join(root, "pid"), "-H", "unix://" + d.socket}
-	d.client, err = client.New(client.WithHost("unix://" + d.socket))
-	require.NoError(t, err)
-	require.NoError(t, d.start())
-	t.Cleanup(func() {
-		d.signal(syscall.SIGTERM)
-		_ = waitFor(30*time.Second, func() bool { return len(processesOf(root)) == 0 })
-	})
-	return d
 }

@@ -41,6 +41,7 @@ func (h *containerHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("POST", "/containers/{name}/update", h.update),
 		types.NewHandlerSpec("POST", "/containers/{name}/wait", h.wait),
 		types.NewHandlerSpec("POST", "/containers/{name}/attach", h.attach),
+		types.NewHandlerSpec("GET", "/containers/{name}/attach/ws", h.attachWebsocket),
 		types.NewHandlerSpec("DELETE", "/containers/{name}", h.remove),
 	}
 }

@@ -3,7 +3,7 @@ package api
 import (
 	"context"
 	"errors"
-	"net"
+	"io"
 	"sync"
 )
 
@@ -14,12 +14,12 @@ type streams struct {
 	stop     context.CancelFunc // ends the contexts of all streams
 
 	mu    sync.Mutex
-	open  map[net.Conn]struct{} // hijacked: http.Server knows them no longer
-	empty chan struct{}         // closed when open is, nil unless somebody waits
+	open  map[io.Closer]struct{} // hijacked: http.Server knows them no longer
+	empty chan struct{}          // closed when open is, nil unless somebody waits
 }
 
 func newStreams() *streams {
-	s := &streams{open: make(map[net.Conn]struct{})}
+	s := &streams{open: make(map[io.Closer]struct{})}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	return s
 }
@@ -32,13 +32,13 @@ func (s *streams) context(ctx context.Context) (context.Context, context.CancelF
 }
 
 // add keeps a hijacked connection until remove.
-func (s *streams) add(conn net.Conn) {
+func (s *streams) add(conn io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open[conn] = struct{}{}
 }
 
-func (s *streams) remove(conn net.Conn) {
+func (s *streams) remove(conn io.Closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.open, conn)

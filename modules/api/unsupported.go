@@ -22,7 +22,6 @@ var refused = []struct{ method, path, text string }{
 	{"POST", "/build", buildElsewhere},
 	{"POST", "/session", buildElsewhere},
 	{"POST", "/grpc", buildElsewhere},
-	{"GET", "/containers/{name}/attach/ws", "attaching through a websocket is not supported: use POST /containers/{name}/attach"},
 }
 
 // swarmPaths are the resources of a cluster.

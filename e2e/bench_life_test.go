@@ -109,15 +109,21 @@ func newBareClient(b testing.TB, d *daemon) *bareClient {
 	require.NoError(b, err)
 	image := containerd.NewImage(c, images[0])
 	require.NoError(b, image.Unpack(ctx, "overlayfs"))
+	shim, runc := d.programs(b)
+	return &bareClient{Client: c, ctx: ctx, image: image, opts: []containerd.NewContainerOpts{
+		containerd.WithRuntime(shim, &options.Options{BinaryName: runc, Root: filepath.Join(d.root, "bare-runc")}),
+	}}
+}
+
+// programs are the shim and the runc of a daemon.
+func (d *daemon) programs(b testing.TB) (shim, runc string) {
 	bin := filepath.Join(d.root, "d", "bin")
 	runc, err := exec.LookPath("runc")
 	if carried, _ := filepath.Glob(filepath.Join(bin, "*", "runc")); len(carried) > 0 {
 		runc, err = carried[0], nil
 	}
 	require.NoError(b, err)
-	return &bareClient{Client: c, ctx: ctx, image: image, opts: []containerd.NewContainerOpts{
-		containerd.WithRuntime(filepath.Join(bin, "containerd-shim-runc-v2"), &options.Options{BinaryName: runc, Root: filepath.Join(d.root, "bare-runc")}),
-	}}
+	return filepath.Join(bin, "containerd-shim-runc-v2"), runc
 }
 
 // defaultSpec is containerd's own for an image.

@@ -210,17 +210,21 @@ func BenchmarkIdleMemory(b *testing.B) {
 	}
 }
 
-// rss in MiB.
-func rss(b testing.TB, pid int) float64 {
+// rss is what a process has in memory, in MiB, and pss its share of that where
+// others have the same.
+func rss(b testing.TB, pid int) float64 { return resident(b, pid, "Rss") }
+func pss(b testing.TB, pid int) float64 { return resident(b, pid, "Pss") }
+
+func resident(b testing.TB, pid int, kind string) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	require.NoError(b, err)
 	for _, line := range lines(string(text)) {
 		var kib float64
-		if n, _ := fmt.Sscanf(line, "Rss: %f kB", &kib); n == 1 {
+		if n, _ := fmt.Sscanf(line, kind+": %f kB", &kib); n == 1 {
 			return kib / 1024
 		}
 	}
-	b.Fatalf("no Rss of %d", pid)
+	b.Fatalf("no %s of %d", kind, pid)
 	return 0
 }
 

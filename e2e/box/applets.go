@@ -33,7 +33,7 @@ var applets map[string]applet
 func init() {
 	applets = map[string]applet{
 		"cat": cat, "chmod": chmod, "dd": dd, "env": env, "false": falseApplet, "get": get, "httpd": httpd, "id": id, "ifaces": ifaces,
-		"hostname": hostname, "kill": kill, "ls": ls,
+		"hostname": hostname, "kill": kill, "lines": lines, "ls": ls,
 		"mkdir": mkdir, "nc": nc, "ps": ps, "readlink": readlink, "resolve": resolve, "rm": rm, "sleep": sleep,
 		"stat": stat, "stty": stty, "touch": touch, "true": trueApplet, "tty": tty, "unshare": unshare, "wc": wc, "yes": yes,
 		"echo": echo, "grep": grep, "exec-status": execStatus,

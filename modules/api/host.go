@@ -18,7 +18,8 @@ type host struct {
 	Memory                                                 int64
 	CgroupVersion                                          string
 	Controllers                                            map[string]bool
-	IPv4Forwarding                                         bool
+	// SwapLimit tells whether swap is counted: a kernel can be told not to.
+	SwapLimit, IPv4Forwarding bool
 }
 
 func inspectHost() host {
@@ -49,6 +50,8 @@ func inspectHost() host {
 		for _, c := range strings.Fields(string(controllers)) {
 			h.Controllers[c] = true
 		}
+		_, err := os.Stat("/proc/swaps") // without swap in the kernel there is nothing to limit
+		h.SwapLimit = h.Controllers["memory"] && err == nil
 		return h
 	}
 	mounted, _ := os.ReadDir(cgroups)
@@ -57,6 +60,8 @@ func inspectHost() host {
 			h.Controllers[c] = true
 		}
 	}
+	_, err := os.Stat(cgroups + "/memory/memory.memsw.limit_in_bytes")
+	h.SwapLimit = err == nil
 	return h
 }
 

@@ -9,10 +9,12 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/containerd/containerd/v2/pkg/apparmor"
 	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
 
+	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/images"
 )
 
@@ -24,7 +26,7 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		ID:         daemonID(c.DataRoot),
 		Containers: running + paused + stopped, ContainersRunning: running, ContainersPaused: paused, ContainersStopped: stopped,
 		Driver: h.params.Engine.Snapshotter(), DriverStatus: [][2]string{{"driver-type", "io.containerd.snapshotter.v1"}},
-		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "null"}, Log: []string{"json-file"}},
+		Plugins: system.PluginsInfo{Volume: []string{"local"}, Network: []string{"bridge", "host", "null"}, Log: containers.LogDrivers()},
 		Debug:   c.LogLevel == "debug", NFd: openFiles(), NGoroutines: runtime.NumGoroutine(), SystemTime: time.Now().Format(time.RFC3339Nano),
 		LoggingDriver: "json-file", CgroupDriver: "cgroupfs", CgroupVersion: machine.CgroupVersion,
 		KernelVersion: machine.Kernel, OperatingSystem: machine.OperatingSystem, OSVersion: machine.OSVersion,
@@ -37,6 +39,10 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		DefaultRuntime: "runc", Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 	}
 	limits(&info, machine)
+	info.Warnings = warnings(&info, c)
+	if apparmor.HostSupports() {
+		info.SecurityOptions = append(info.SecurityOptions, "name=apparmor")
+	}
 	images, err := h.params.Images.List(ctx, images.ListOptions{})
 	if err != nil {
 		return err
@@ -63,7 +69,7 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 // limits tells which limits the machine's cgroups can keep.
 func limits(info *system.Info, h host) {
 	cpu := h.Controllers["cpu"]
-	info.MemoryLimit, info.SwapLimit = h.Controllers["memory"], h.Controllers["memory"]
+	info.MemoryLimit, info.SwapLimit = h.Controllers["memory"], h.SwapLimit
 	info.CPUCfsPeriod, info.CPUCfsQuota, info.CPUShares = cpu, cpu, cpu
 	info.CPUSet, info.PidsLimit = h.Controllers["cpuset"], h.Controllers["pids"]
 	info.OomKillDisable = info.MemoryLimit && h.CgroupVersion == "1"

@@ -26,7 +26,7 @@ type logSink struct {
 }
 
 func newLogSink(c *ctr, log *zap.Logger) *logSink {
-	attrs := logAttrs(c.record())
+	attrs := logAttrs(c.id, c.record())
 	last, _ := c.log.Last()
 	return &logSink{
 		log: c.log, taken: last.Taken,

@@ -106,6 +106,9 @@ var errStopped = errors.New("the daemon is stopping")
 
 // removeDirs deletes the container's files.
 func (s *Service) removeDirs(c *ctr) error {
+	if c.log != nil {
+		c.log.Wait()
+	}
 	var errs []error
 	for _, dir := range []string{s.dir(c.id), s.execDir(c.id)} {
 		if err := os.RemoveAll(dir); err != nil {

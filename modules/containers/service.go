@@ -154,6 +154,11 @@ func (s *Service) Close(ctx context.Context) error {
 	}
 	err := s.door.Close()
 	s.owned.Wait()
+	for _, c := range s.index.all() {
+		if c.log != nil {
+			c.log.Wait()
+		}
+	}
 	return err
 }
 

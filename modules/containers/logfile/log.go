@@ -18,6 +18,8 @@ type Options struct {
 	MaxSize int64
 	// MaxFiles is how many files are kept; less than 1 means 1.
 	MaxFiles int
+	// Compress compresses the files that were rotated away, with gzip.
+	Compress bool
 }
 
 // Log is a container's log. Its methods may be called at the same time.
@@ -32,6 +34,9 @@ type Log struct {
 	looked  time.Time     // when the file was last looked after
 	rotated int           // how many files were rotated away since the Log was made
 	changed chan struct{} // closed when there is more to read, or no more will come
+
+	zipping    bool           // a goroutine compresses
+	compressor sync.WaitGroup // that goroutine
 }
 
 // New returns the log at path. The file is made by Open.
@@ -191,17 +196,20 @@ func (l *Log) wake() {
 func (l *Log) rotate() error {
 	l.file.Close()
 	l.file = nil
-	for i := l.options.MaxFiles - 1; i > 0; i-- {
-		if err := os.Rename(l.name(i-1), l.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, form := range forms {
+		if err := os.Remove(l.name(l.options.MaxFiles-1) + form); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	if l.options.MaxFiles == 1 {
-		if err := os.Remove(l.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		for i := l.options.MaxFiles - 1; i > 0; i-- {
+			if err := os.Rename(l.name(i-1)+form, l.name(i)+form); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
 	}
 	l.rotated++
+	if l.options.Compress {
+		l.compress()
+	}
 	return l.open()
 }
 
@@ -216,10 +224,13 @@ func (l *Log) name(i int) string {
 // Remove deletes all files.
 func (l *Log) Remove() error {
 	l.Close()
+	l.Wait()
 	var errs []error
 	for i := range l.options.MaxFiles {
-		if err := os.Remove(l.name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+		for _, form := range forms {
+			if err := os.Remove(l.name(i) + form); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 )
 
@@ -30,6 +29,9 @@ func (l *Log) Read(ctx context.Context, o ReadOptions, fn func(Entry) error) err
 		return err
 	}
 	defer r.close()
+	if err := r.tail(o.Tail); err != nil {
+		return err
+	}
 	for {
 		line, err := r.next(ctx, o.Follow)
 		if errors.Is(err, io.EOF) {
@@ -62,7 +64,7 @@ func (l *Log) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.ends = make(map[*os.File]int64)
+	r.ends = make(map[*part]int64)
 	for _, f := range r.files {
 		info, err := f.Stat()
 		if err != nil {
@@ -98,21 +100,21 @@ func (s *Snapshot) Read(ctx context.Context, fn func(Entry) error) error {
 
 // reader walks through a log's files.
 type reader struct {
-	ends    map[*os.File]int64 // sizes when reading began; nil to read on
+	ends    map[*part]int64 // sizes when reading began; nil to read on
 	log     *Log
-	files   []*os.File // to be read after the current one
-	file    *os.File   // nil when there is none yet
+	files   []*part // to be read after the current one
+	file    *part // nil when there is none yet
 	lines   *bufio.Reader
 	partial []byte // of a line whose end is not written yet
 	newest  int    // value of Log.rotated when the newest of files was the newest
 }
 
-// reader opens the files that hold the last tail entries, all with a negative
-// tail, at the first of them. The caller holds l.mu.
+// reader opens the files, none but the newest with a tail of 0, of which only
+// what is to come is read. The caller holds l.mu.
 func (l *Log) reader(tail int) (*reader, error) {
 	r := &reader{log: l, newest: l.rotated}
-	for i := 0; i < l.options.MaxFiles && tail != 0; i++ {
-		f, err := os.Open(l.name(i))
+	for i := 0; i < l.options.MaxFiles; i++ {
+		f, err := l.openPart(i)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -120,70 +122,38 @@ func (l *Log) reader(tail int) (*reader, error) {
 			r.close()
 			return nil, err
 		}
-		r.files = append([]*os.File{f}, r.files...)
-		if tail > 0 {
-			if tail, err = seekTail(f, tail); err != nil {
+		r.files = append([]*part{f}, r.files...)
+		if tail == 0 {
+			if _, err := f.Seek(0, io.SeekEnd); err != nil {
 				r.close()
 				return nil, err
 			}
-		}
-	}
-	if tail == 0 && len(r.files) == 0 { // only what is to come
-		f, err := os.Open(l.path)
-		if err == nil {
-			_, err = f.Seek(0, io.SeekEnd)
-			r.files = append(r.files, f)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			r.close()
-			return nil, err
+			break
 		}
 	}
 	return r, nil
 }
 
-// seekTail moves to the last n entries and returns how many are missing.
-func seekTail(f *os.File, n int) (int, error) {
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil {
-		return 0, err
+// tail moves to the last n entries, all with a negative n.
+func (r *reader) tail(n int) error {
+	if n <= 0 {
+		return nil
 	}
-	// The newline that ends the entry before the wanted ones is the n+1st.
-	at, err := newlineBefore(f, end, n+1)
-	if err != nil {
-		return 0, err
-	}
-	if at >= 0 {
-		_, err = f.Seek(at+1, io.SeekStart)
-		return 0, err
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return 0, err
-	}
-	count, err := countLines(f)
-	if err != nil {
-		return 0, err
-	}
-	_, err = f.Seek(0, io.SeekStart)
-	return max(n-count, 0), err
-}
-
-func countLines(r io.Reader) (int, error) {
-	buf, count := make([]byte, 64<<10), 0
-	for {
-		n, err := r.Read(buf)
-		for _, b := range buf[:n] {
-			if b == '\n' {
-				count++
-			}
+	for i := len(r.files) - 1; i >= 0; i-- {
+		var err error
+		if n, err = r.files[i].seekTail(n); err != nil {
+			return err
 		}
-		if errors.Is(err, io.EOF) {
-			return count, nil
+		if n > 0 {
+			continue
 		}
-		if err != nil {
-			return 0, err
+		for _, f := range r.files[:i] {
+			f.Close()
 		}
+		r.files = r.files[i:]
+		break
 	}
+	return nil
 }
 
 // advance moves to the next opened file, if there is one.
@@ -195,8 +165,8 @@ func (r *reader) advance() bool {
 		r.file.Close()
 	}
 	r.file, r.files = r.files[0], r.files[1:]
-	var from io.Reader = r.file
-	if r.ends != nil {
+	from := r.file.reader()
+	if r.ends != nil && !r.file.zipped {
 		from = io.LimitReader(from, r.ends[r.file])
 	}
 	r.lines, r.partial = bufio.NewReaderSize(from, 64<<10), nil
@@ -218,6 +188,10 @@ func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 			line, err := r.lines.ReadSlice('\n')
 			r.partial = append(r.partial, line...)
 			switch {
+			case err == nil && r.file.skip > 0:
+				r.file.skip--
+				r.partial = nil
+				continue
 			case err == nil:
 				line, r.partial = r.partial, nil
 				return line, nil
@@ -245,6 +219,9 @@ func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 
 // rewind goes to the beginning of a file that somebody has emptied.
 func (r *reader) rewind() bool {
+	if r.file.zipped {
+		return false
+	}
 	at, err := r.file.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return false
@@ -278,7 +255,7 @@ func (r *reader) look(follow bool) (changed <-chan struct{}, open bool, err erro
 		fresh++ // even the first was not there when reading began
 	}
 	for i := min(fresh, l.options.MaxFiles) - 1; i >= 0; i-- {
-		f, err := os.Open(l.name(i))
+		f, err := l.openPart(i)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

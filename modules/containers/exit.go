@@ -96,6 +96,9 @@ func (s *Service) saveEnd(ctx context.Context, c *ctr, end state) {
 		end.Health = health
 		end.StartedAt, end.RestartCount, end.Stopped = was.StartedAt, was.RestartCount, was.Stopped
 		end.FinishedAt = end.FinishedAt.UTC()
+		if !lasted(end) {
+			end.Quick = was.Quick
+		}
 		rec.State = end
 	})
 	if err != nil {

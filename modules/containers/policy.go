@@ -32,12 +32,12 @@ func shouldRestart(p types.RestartPolicy, st state) bool {
 
 // backoff is how long to wait before the next restart.
 func backoff(st state) time.Duration {
-	if st.FinishedAt.Sub(st.StartedAt) >= backoffReset {
-		return backoffFirst
-	}
 	// 100 ms doubles ten times before it passes a minute.
-	return min(backoffFirst<<min(st.RestartCount, 10), backoffMost)
+	return min(backoffFirst<<min(st.Quick, 10), backoffMost)
 }
+
+// lasted tells whether a run was long enough for the waiting to start over.
+func lasted(st state) bool { return st.FinishedAt.Sub(st.StartedAt) >= backoffReset }
 
 // wantsRestart tells whether a container that ended is started again.
 func (s *Service) wantsRestart(c *ctr) bool {

@@ -56,6 +56,8 @@ type state struct {
 	OOMKilled bool
 	// RestartCount counts the restarts of the policy.
 	RestartCount int
+	// Quick is how many restarts in a row followed runs that did not last.
+	Quick int `json:",omitempty"`
 	// Health is that of the last run, once it has ended.
 	Health *container.Health `json:",omitempty"`
 	// Stopped by a client: the policy does not start it again.

@@ -162,6 +162,7 @@ func (s *Service) saveStart(ctx context.Context, c *ctr, spec *specs.Spec, resta
 		r.State = state{Started: true, StartedAt: time.Now().UTC(), FinishedAt: before.FinishedAt, RestartCount: before.RestartCount}
 		if restart {
 			r.State.RestartCount++
+			r.State.Quick = before.Quick + 1
 		} else {
 			r.State.RestartCount = 0
 		}

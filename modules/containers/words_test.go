@@ -78,9 +78,10 @@ func TestRestartPolicies(t *testing.T) {
 	}
 	now := time.Now()
 	for count, want := range map[int]time.Duration{0: 100 * time.Millisecond, 1: 200 * time.Millisecond, 9: 51200 * time.Millisecond, 10: time.Minute, 1000: time.Minute} {
-		assert.Equal(t, want, backoff(state{StartedAt: now, FinishedAt: now, RestartCount: count}))
+		assert.Equal(t, want, backoff(state{StartedAt: now, FinishedAt: now, Quick: count, RestartCount: 99}))
 	}
-	assert.Equal(t, backoffFirst, backoff(state{StartedAt: now, FinishedAt: now.Add(11 * time.Second), RestartCount: 50}))
+	assert.True(t, lasted(state{StartedAt: now, FinishedAt: now.Add(11 * time.Second)}))
+	assert.False(t, lasted(state{StartedAt: now, FinishedAt: now.Add(9 * time.Second)}))
 }
 
 func TestWaitConditions(t *testing.T) {

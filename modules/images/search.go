@@ -150,6 +150,6 @@ func searchFilter(f filters.Args) (func(registry.SearchResult) bool, error) {
 	return func(r registry.SearchResult) bool {
 		return r.StarCount >= stars &&
 			(!f.Has("is-official") || r.IsOfficial == official) &&
-			(!f.Has("is-automated") || r.IsAutomated == automated)
+			!automated // Docker's hub builds none any more, and tells it of none
 	}, nil
 }

@@ -36,7 +36,7 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		DockerRootDir: c.DataRoot, Name: machine.Name, ServerVersion: Version().Version, LiveRestoreEnabled: c.LiveRestore,
 		HTTPProxy: os.Getenv("HTTP_PROXY"), HTTPSProxy: os.Getenv("HTTPS_PROXY"), NoProxy: os.Getenv("NO_PROXY"),
 		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: "runc"}}},
-		DefaultRuntime: "runc", Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
+		DefaultRuntime: "runc", InitBinary: "docker-init", InitCommit: system.Commit{ID: Version().Version}, Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 	}
 	limits(&info, machine)
 	info.Warnings = warnings(&info, c)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/pouchfx/pouchfx/modules/containers/logfile"
 )
 

@@ -76,7 +76,9 @@ func (s *Service) mountAll(ctx context.Context, c *ctr, list []mountspec.Mount, 
 		case mount.TypeVolume:
 			m.Source, err = s.mountVolume(ctx, c, m, undo)
 		case mount.TypeBind:
-			err = bindSource(m)
+			if err = bindSource(m); err == nil {
+				err = checkPropagation(m)
+			}
 		}
 		if err != nil {
 			return nil, err

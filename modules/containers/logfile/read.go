@@ -103,7 +103,7 @@ type reader struct {
 	ends    map[*part]int64 // sizes when reading began; nil to read on
 	log     *Log
 	files   []*part // to be read after the current one
-	file    *part // nil when there is none yet
+	file    *part   // nil when there is none yet
 	lines   *bufio.Reader
 	partial []byte // of a line whose end is not written yet
 	newest  int    // value of Log.rotated when the newest of files was the newest

@@ -80,6 +80,9 @@ func (h *containerHandlers) create(ctx context.Context, w http.ResponseWriter, r
 	if !versionFrom(ctx).atLeast(25) {
 		config.HostConfig.AutoRemove = false // those clients remove the container themselves
 	}
+	if h := config.Healthcheck; h != nil && !versionFrom(ctx).atLeast(44) {
+		h.StartInterval = 0 // they do not know it
+	}
 	created, err := h.backend.Create(ctx, containers.CreateOptions{Name: q.text("name"), Platform: platform, Config: config})
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/stretchr/testify/assert"
@@ -32,4 +33,13 @@ func TestStatsParameters(t *testing.T) {
 	assert.Contains(t, body, "cannot have stream=true and one-shot=true")
 	res, _ = d.dial().do("GET", "/containers/nosuch/stats", "")
 	assert.Equal(t, http.StatusNotFound, res.StatusCode)
+}
+
+func TestOldClientsKnowNoStartInterval(t *testing.T) {
+	d := startDaemon(t)
+	for version, want := range map[string]time.Duration{"/v1.43": 0, "/v1.44": time.Second, "": time.Second} {
+		res, body := d.dial().do("POST", version+"/containers/create", `{"Image":"box","Healthcheck":{"Test":["CMD","a"],"StartInterval":1000000000}}`)
+		require.Equal(t, http.StatusCreated, res.StatusCode, body)
+		assert.Equal(t, want, d.containers.created.Config.Healthcheck.StartInterval, version)
+	}
 }

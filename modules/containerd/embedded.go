@@ -19,6 +19,7 @@ const (
 	ttrpcServer = "io.containerd.server.v1.ttrpc"
 	shimManager = "io.containerd.shim.v1.manager"
 	taskManager = "io.containerd.runtime.v2.task"
+	collector   = "io.containerd.gc.v1.scheduler"
 )
 
 // startEmbedded starts containerd in this process.
@@ -49,6 +50,9 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 		config: map[string]any{
 			ttrpcServer: map[string]any{"address": address},
 			shimManager: map[string]any{"socket_dir": e.sockets},
+			// By itself containerd would collect garbage after a hundred changes,
+			// and keep the disk that a removed container took until then.
+			collector: map[string]any{"deletion_threshold": 1, "schedule_delay": "1s"},
 		},
 	}
 	e.onStop(catchFatal(e.fail))

@@ -33,7 +33,7 @@ func BenchmarkLogs(b *testing.B) {
 	read := func(d *daemon) (grown float64) {
 		pid := d.cmd.Process.Pid
 		before, most := rss(b, pid), 0.0
-		stop := sample(10*time.Millisecond, func() { most = max(most, rss(b, pid)) })
+		stop := sample(100*time.Millisecond, func() { most = max(most, rss(b, pid)) })
 		defer func() { stop(); grown = most - before }()
 		body, err := d.client.ContainerLogs(context.Background(), ids[d], client.ContainerLogsOptions{ShowStdout: true})
 		require.NoError(b, err)

@@ -9,9 +9,11 @@ import (
 
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/core/snapshots"
 	"github.com/containerd/containerd/v2/pkg/timeout"
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/containerd/v2/plugins/snapshots/overlay/overlayutils"
+	"github.com/containerd/errdefs"
 	"go.uber.org/zap"
 )
 
@@ -75,8 +77,22 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	e.removeHalfMade(ctx, snapshotters[e.config.Snapshotter])
 	e.client, err = withNamespace(direct, snapshotters)
 	return err
+}
+
+// removeHalfMade removes directories of snapshots that a daemon was killed
+// while making: nothing knows of them, and the next of that number would fail.
+func (e *Engine) removeHalfMade(ctx context.Context, snapshotter any) {
+	c, ok := snapshotter.(snapshots.Cleaner)
+	if !ok {
+		return
+	}
+	// A snapshotter that never made one has no list of them: not found.
+	if err := c.Cleanup(ctx); err != nil && !errdefs.IsNotImplemented(err) && !errdefs.IsNotFound(err) {
+		e.log.Warn("cannot remove half-made snapshots", zap.Error(err))
+	}
 }
 
 // checkOverlay tells early, and in plain words, that overlayfs cannot work;

@@ -125,6 +125,19 @@ func TestEngineStartsTwiceInAProcess(t *testing.T) {
 	}
 }
 
+func TestAHalfMadeSnapshotIsRemovedAtTheStart(t *testing.T) {
+	c := containerdtest.Config(t)
+	e := containerd.New(c, containerdtest.Log(t))
+	require.NoError(t, e.Start(t.Context()))
+	containerdtest.Import(t, e, box, containerdtest.Box(t))
+	require.NoError(t, e.Stop(t.Context()))
+	// As left by a daemon that was killed before the snapshot was written down.
+	lost := filepath.Join(c.Root, "containerd", "io.containerd.snapshotter.v1.overlayfs", "snapshots", "7")
+	require.NoError(t, os.MkdirAll(filepath.Join(lost, "fs"), 0o700))
+	containerdtest.Start(t, c)
+	assert.NoDirExists(t, lost)
+}
+
 func TestVersions(t *testing.T) {
 	containerdtest.Both(t, func(t *testing.T, e *containerd.Engine) {
 		v, err := e.Versions(t.Context())

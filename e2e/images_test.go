@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/moby/api/pkg/authconfig"
+	"github.com/moby/moby/api/types/jsonstream"
 	apiregistry "github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
@@ -29,9 +31,17 @@ func (d *daemon) pull(ref string, o client.ImagePullOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer res.Close()
+	return progress(res)
+}
+
+// progress returns a stream of messages as text, with what it failed with.
+func progress(stream interface {
+	io.Closer
+	JSONMessages(context.Context) iter.Seq2[jsonstream.Message, error]
+}) (string, error) {
+	defer stream.Close()
 	var text strings.Builder
-	for m, err := range res.JSONMessages(context.Background()) {
+	for m, err := range stream.JSONMessages(context.Background()) {
 		if err != nil {
 			return text.String(), err
 		}
@@ -39,6 +49,9 @@ func (d *daemon) pull(ref string, o client.ImagePullOptions) (string, error) {
 			return text.String(), m.Error
 		}
 		fmt.Fprintln(&text, m.ID, m.Status)
+		if m.Aux != nil {
+			text.Write(*m.Aux)
+		}
 	}
 	return text.String(), nil
 }

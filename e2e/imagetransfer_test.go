@@ -35,21 +35,7 @@ func (d *daemon) pushed(ref, auth string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer res.Close()
-	var text strings.Builder
-	for m, err := range res.JSONMessages(context.Background()) {
-		if err != nil {
-			return text.String(), err
-		}
-		if m.Error != nil {
-			return text.String(), m.Error
-		}
-		text.WriteString(m.ID + " " + m.Status + "\n")
-		if m.Aux != nil {
-			text.Write(*m.Aux)
-		}
-	}
-	return text.String(), nil
+	return progress(res)
 }
 
 // tagged gives the box image another name for the time of a test.

@@ -2,18 +2,13 @@ package e2e
 
 import (
 	"context"
-	"errors"
-	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -49,31 +44,4 @@ func TestAttachThroughAWebsocket(t *testing.T) {
 		assert.Equal(t, "typed\nend\n", all.String())
 		assert.Equal(t, websocket.StatusNormalClosure, websocket.CloseStatus(err))
 	})
-}
-
-// Clients that connect and say nothing, or not all, keep nobody out, and are
-// closed.
-func TestSilentClientsAreClosed(t *testing.T) {
-	t.Parallel()
-	d := sharedDaemon(t, embedded)
-	var silent []net.Conn
-	for i := range 100 {
-		conn, err := net.Dial("unix", d.socket)
-		require.NoError(t, err)
-		defer conn.Close()
-		if i%2 == 0 {
-			_, err = io.WriteString(conn, "GET /_ping HTTP/1.1\r\nHost: d\r\n")
-			require.NoError(t, err)
-		}
-		silent = append(silent, conn)
-	}
-	begun := time.Now()
-	_, err := d.client.Ping(testContext(t), client.PingOptions{})
-	require.NoError(t, err)
-	assert.Less(t, time.Since(begun), 5*time.Second, "others are served")
-	for _, conn := range silent {
-		require.NoError(t, conn.SetReadDeadline(time.Now().Add(time.Minute)))
-		_, err := io.Copy(io.Discard, conn)
-		assert.False(t, errors.Is(err, os.ErrDeadlineExceeded), "it is still open")
-	}
 }

@@ -220,17 +220,23 @@ func TestAClientThatGoesAwayEndsThePush(t *testing.T) {
 	requireNoLeases(t, e)
 }
 
+// pulledIndex pulls an image of several platforms, of which one comes.
+func pulledIndex(t *testing.T, s *images.Service) (ref string, i *images.Image) {
+	t.Helper()
+	from, err := name.ParseReference(containerdtest.NewRegistry(t).Host+"/many:1", name.Insecure)
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(from, index(t, "s390x", "amd64", "arm64")))
+	i, err = s.Pull(t.Context(), named(t, from.String()), images.PullOptions{})
+	require.NoError(t, err)
+	return from.String(), i
+}
+
 func TestPushOfAnIndexOfWhichOnePlatformIsHere(t *testing.T) {
 	e := containerdtest.Embedded(t)
 	s := newService(t, e, noHook)
-	r := containerdtest.NewRegistry(t)
-	ref, err := name.ParseReference(r.Host+"/many:1", name.Insecure)
-	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index(t, "s390x", "amd64", "arm64")))
-	i, err := s.Pull(t.Context(), named(t, ref.String()), images.PullOptions{})
-	require.NoError(t, err)
+	ref, i := pulledIndex(t, s)
 	other := containerdtest.NewRegistry(t).Host + "/one:1"
-	tag(t, s, ref.String(), other)
+	tag(t, s, ref, other)
 	var told said
 	require.NoError(t, s.Push(t.Context(), named(t, other), images.PushOptions{Progress: told.add}))
 	assert.Contains(t, told.text(), `"manifestPushedInsteadOfIndex":true`)

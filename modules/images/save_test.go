@@ -16,7 +16,6 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 	dockerevents "github.com/moby/moby/api/types/events"
@@ -140,19 +139,14 @@ func TestSaveWritesNothingWhenAnImageIsMissing(t *testing.T) {
 func TestSaveOfAnIndexOfWhichOnePlatformIsHere(t *testing.T) {
 	e := containerdtest.Embedded(t)
 	s := newService(t, e, noHook)
-	r := containerdtest.NewRegistry(t)
-	ref, err := name.ParseReference(r.Host+"/many:1", name.Insecure)
-	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index(t, "s390x", "amd64", "arm64")))
-	i, err := s.Pull(t.Context(), named(t, ref.String()), images.PullOptions{})
-	require.NoError(t, err)
-	saved := save(t, s, ref.String())
-	_, err = s.Remove(t.Context(), ref.String(), false, false)
+	ref, i := pulledIndex(t, s)
+	saved := save(t, s, ref)
+	_, err := s.Remove(t.Context(), ref, false, false)
 	require.NoError(t, err)
 	requireNothing(t, e)
 	_, err = s.Load(t.Context(), bytes.NewReader(saved), nil)
 	require.NoError(t, err)
-	again, err := s.Resolve(t.Context(), ref.String())
+	again, err := s.Resolve(t.Context(), ref)
 	require.NoError(t, err)
 	assert.Equal(t, i.ID, again.ID)
 	assert.Equal(t, i.Target().Digest, again.Target().Digest)

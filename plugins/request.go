@@ -24,6 +24,13 @@ type Request struct {
 	RemoteUser string
 	// DryRun is set when nothing will come of the call.
 	DryRun bool
+	// Pod is whose container the request is about; zero outside Kubernetes.
+	Pod Pod
+}
+
+// Pod names a pod of Kubernetes.
+type Pod struct {
+	Name, Namespace, UID string
 }
 
 type requestKey struct{}

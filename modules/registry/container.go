@@ -36,23 +36,12 @@ func (c containers) PreCreate(ctx context.Context, config *types.ContainerCreate
 			if err := p.PreCreate(ctx, config); err != nil {
 				return nil, err
 			}
-			return config, complete(config)
+			return config, complete(ctx, config)
 		})
 	if err == nil && after != config {
 		*config = *after
 	}
 	return err
-}
-
-// complete reports what the engine relies on and a plugin took away.
-func complete(config *types.ContainerCreateConfig) error {
-	switch {
-	case config.HostConfig == nil:
-		return errors.New("it set HostConfig to nil: change its fields instead")
-	case config.NetworkingConfig == nil:
-		return errors.New("it set NetworkingConfig to nil: change its fields instead")
-	}
-	return nil
 }
 
 // start is what PreStart hands from plugin to plugin.

@@ -26,7 +26,7 @@ func (c cri) PreCreateContainer(ctx context.Context, config *types.ContainerCrea
 			if err := p.PreCreateContainer(ctx, config, clone(sandbox)); err != nil {
 				return nil, err
 			}
-			return config, complete(config)
+			return config, complete(ctx, config)
 		})
 	if err == nil && after != config {
 		*config = *after

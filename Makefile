@@ -18,6 +18,7 @@ LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 .PHONY: build minimal demo test lint unit e2e clients race bench fmt notice clean help
 
 include tools/runc.mk
+include tools/pause.mk
 include tools/cni.mk
 
 build: assets $(DEMO)/guest.bin ## the complete binary, bin/demo-daemon
@@ -67,7 +68,7 @@ notice: ## write NOTICE anew
 	$(GO) test ./cmd/demo-daemon -run TestNotice -update
 
 clean: ## remove what was built
-	rm -rf bin $(ASSETS)/runc.zst $(ASSETS)/runc.sha256 $(CNI_ASSETS)/cni.tar.* $(DEMO)/guest.bin
+	rm -rf bin $(ASSETS)/pause $(ASSETS)/runc.zst $(ASSETS)/runc.sha256 $(CNI_ASSETS)/cni.tar.* $(DEMO)/guest.bin
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done

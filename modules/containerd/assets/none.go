@@ -4,3 +4,6 @@ package assets
 
 // Runc and RuncDigest are empty: this binary carries no runc.
 const Runc, RuncDigest = "", ""
+
+// Pause is empty: this binary carries no first process of pods.
+const Pause = ""

@@ -13,3 +13,9 @@ var Runc string
 //
 //go:embed runc.sha256
 var RuncDigest string
+
+// Pause is the first process of pods, less than a kilobyte and not compressed;
+// empty when the binary carries none.
+//
+//go:embed pause
+var Pause string

@@ -151,27 +151,28 @@ func addAddress(t testing.TB, link netlink.Link, address string) {
 }
 
 // loopbackVia makes a namespace send what is for 127.0.0.1 to a gateway, as
-// one does who wants to reach the loopback of another host.
+// one does who wants to reach the loopback of another host. It gives its own
+// 127.0.0.1 up: the kernel drops answers from an address that is its own.
 func loopbackVia(t testing.TB, n *netnstest.Namespace, gateway string) {
 	t.Helper()
 	require.NoError(t, n.Do(func() error {
 		sysctl(t, "net/ipv4/conf/all/route_localnet", "1")
+		lo, err := netlink.LinkByName("lo")
+		if err != nil {
+			return err
+		}
 		eth0, err := netlink.LinkByName("eth0")
 		if err != nil {
 			return err
 		}
-		_, one, _ := net.ParseCIDR("127.0.0.1/32")
-		local, err := netlink.RouteListFiltered(unix.AF_INET, &netlink.Route{Table: unix.RT_TABLE_LOCAL}, netlink.RT_FILTER_TABLE)
+		own, err := netlink.ParseAddr("127.0.0.1/8")
 		if err != nil {
 			return err
 		}
-		for _, r := range local {
-			if r.Dst != nil && r.Dst.IP.IsLoopback() {
-				if err := netlink.RouteDel(&r); err != nil {
-					return fmt.Errorf("%v: %w", r.Dst, err)
-				}
-			}
+		if err := netlink.AddrDel(lo, own); err != nil {
+			return err
 		}
+		one := &net.IPNet{IP: own.IP, Mask: net.CIDRMask(32, 32)}
 		return netlink.RouteAdd(&netlink.Route{LinkIndex: eth0.Attrs().Index, Dst: one, Gw: net.ParseIP(gateway)})
 	}))
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	eventtypes "github.com/moby/moby/api/types/events"
 
+	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
 	"github.com/pouchfx/pouchfx/modules/jsonbody"
 	"github.com/pouchfx/pouchfx/plugins"
@@ -213,7 +214,7 @@ func (s *Service) postUpdate(ctx context.Context, c *ctr) error {
 		return err
 	}
 	if c.current() != nil {
-		root, err := mountedAt(mounts)
+		root, err := containerd.MountedAt(mounts)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	coremount "github.com/containerd/containerd/v2/core/mount"
 	"github.com/moby/moby/api/types/mount"
 
+	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers/fsview"
 )
 
@@ -64,7 +65,7 @@ func (s *Service) viewRunning(ctx context.Context, c *ctr, for_ purpose) (*fsvie
 	if err != nil {
 		return nil, err
 	}
-	root, err := mountedAt(mounts)
+	root, err := containerd.MountedAt(mounts)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package containerd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -57,29 +59,42 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 			collector: map[string]any{"deletion_threshold": 1, "schedule_delay": "1s"},
 		},
 	}
-	e.onStop(catchFatal(e.fail))
-	if err := l.load(ctx); err != nil {
-		return fmt.Errorf("start containerd: %w", err)
+	if e.config.CRI != nil {
+		if !linkedCRI() {
+			return errors.New("this binary has no CRI: leave out --cri-host, use an external containerd, or build a target that has it")
+		}
+		cri, err := e.criPlugins()
+		if err != nil {
+			return err
+		}
+		maps.Copy(l.config, cri)
 	}
+	e.onStop(catchFatal(e.fail))
+	l.begin(ctx)
 	e.onStop(func() error {
 		err := l.close()
 		_ = os.Remove(address)
 		return err
 	})
+	if err := l.load(isNotCRI); err != nil {
+		return fmt.Errorf("start containerd: %w", err)
+	}
 	if err := l.failure(plugins.SnapshotPlugin, e.config.Snapshotter); err != nil {
 		return noSnapshotter(e.config.Snapshotter, err)
 	}
-	direct, err := client.New("", client.WithInMemoryServices(l.context(ctx)))
+	direct, err := client.New("", client.WithInMemoryServices(l.context()))
 	if err != nil {
 		return fmt.Errorf("embedded containerd: %w", err)
 	}
-	snapshotters, err := l.context(ctx).GetByType(plugins.SnapshotPlugin)
+	snapshotters, err := l.context().GetByType(plugins.SnapshotPlugin)
 	if err != nil {
 		return err
 	}
 	e.removeHalfMade(ctx, snapshotters[e.config.Snapshotter])
-	e.client, err = withNamespace(direct, snapshotters)
-	return err
+	if e.client, err = namespace(Namespace).clientOf(direct, snapshotters); err != nil || e.config.CRI == nil {
+		return err
+	}
+	return e.startCRI(ctx, l, direct, snapshotters)
 }
 
 // removeHalfMade removes directories of snapshots that a daemon was killed

@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 
 	"github.com/pouchfx/pouchfx/modules/containerd/shim"
 )
@@ -39,6 +40,8 @@ type Config struct {
 	// main that calls role.Play; empty means this binary. Tests give one
 	// without the race detector, with which each container takes seconds.
 	Executable string
+	// CRI has containerd's CRI run too; nil means no.
+	CRI *CRIConfig
 }
 
 // Engine is containerd and what containers run with. Its methods may be used
@@ -48,16 +51,18 @@ type Engine struct {
 	log    *zap.Logger
 	failed chan error
 
-	client   *client.Client
-	binaries binaries
-	sockets  string             // directory of the shims' sockets
-	exits    map[string]Exit    // read before the engine started
-	outputMu sync.Mutex         // guards output
-	output   shim.Output        // of the containers of then
-	features func() runcResult  // waits for `runc features`
-	closers  []func() error     // undone by Stop, last first
-	cancel   context.CancelFunc // ends what runs in the background
-	running  sync.WaitGroup
+	client    *client.Client
+	cri       *grpc.ClientConn
+	podClient *client.Client
+	binaries  binaries
+	sockets   string             // directory of the shims' sockets
+	exits     map[string]Exit    // read before the engine started
+	outputMu  sync.Mutex         // guards output
+	output    shim.Output        // of the containers of then
+	features  func() runcResult  // waits for `runc features`
+	closers   []func() error     // undone by Stop, last first
+	cancel    context.CancelFunc // ends what runs in the background
+	running   sync.WaitGroup
 }
 
 // New makes an engine; Start brings it to life.
@@ -108,7 +113,7 @@ func (e *Engine) Stop(context.Context) error {
 		errs = append(errs, e.closers[i]())
 	}
 	e.closers = nil
-	e.client = nil
+	e.client, e.cri, e.podClient = nil, nil, nil
 	return errors.Join(errs...)
 }
 

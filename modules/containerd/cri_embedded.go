@@ -1,0 +1,90 @@
+package containerd
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/plugins"
+	"github.com/containerd/plugin"
+	"github.com/containerd/plugin/registry"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// criStopTimeout is how long the stop waits for calls of CRI in progress.
+const criStopTimeout = 5 * time.Second
+
+// isCRI tells the plugins that make up containerd's CRI. They are in this
+// binary only when somebody imports package criplugins.
+func isCRI(r *plugin.Registration) bool {
+	return r.Type == plugins.CRIServicePlugin || r.Type == plugins.PodSandboxPlugin || r.URI() == criServer
+}
+
+// linkedCRI tells whether they are in this binary.
+func linkedCRI() bool { return len(registry.Graph(isNotCRI)) > 0 }
+
+func isNotCRI(r *plugin.Registration) bool { return !isCRI(r) }
+
+// startCRI starts containerd's CRI above the plugins that l has started, and
+// serves it to this process alone.
+func (e *Engine) startCRI(ctx context.Context, l *loader, direct *client.Client, snapshotters map[string]any) (err error) {
+	if e.podClient, err = namespace(PodNamespace).clientOf(direct, snapshotters); err != nil {
+		return err
+	}
+	switch name, program := e.sandboxImage(); {
+	case name == "":
+		e.log.Warn("this binary carries no program for pods' first process: the first pod pulls containerd's image; build with `make build`, or configure a sandbox image")
+	case program != "":
+		if err := e.writeSandboxImage(ctx, name, program); err != nil {
+			return fmt.Errorf("image of pods' first process: %w", err)
+		}
+	}
+	if err := l.load(isCRI); err != nil {
+		return fmt.Errorf("start containerd's CRI: %w", err)
+	}
+	instance, err := l.set.Get(plugins.GRPCPlugin, "cri").Instance()
+	if err != nil {
+		return fmt.Errorf("start containerd's CRI: %w", err)
+	}
+	if err := e.serveCRI(instance.(interface{ Register(*grpc.Server) error })); err != nil {
+		return err
+	}
+	for _, ready := range l.ready {
+		select {
+		case <-ready:
+		case err := <-e.failed:
+			return fmt.Errorf("start containerd's CRI: %w", err)
+		case <-ctx.Done():
+			return fmt.Errorf("containerd's CRI does not get ready: %w", ctx.Err())
+		}
+	}
+	return nil
+}
+
+// serveCRI has a server of its own for CRI, so that nothing else of containerd
+// can be reached through it.
+func (e *Engine) serveCRI(cri interface{ Register(*grpc.Server) error }) error {
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(MaxCRIMessage), grpc.MaxSendMsgSize(MaxCRIMessage))
+	if err := cri.Register(server); err != nil {
+		return err
+	}
+	listener := bufconn.Listen(1 << 20)
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = server.Serve(listener) // ends with the stop alone
+	}()
+	e.onStop(func() error {
+		cut := time.AfterFunc(criStopTimeout, server.Stop)
+		defer cut.Stop()
+		server.GracefulStop()
+		<-served
+		return nil
+	})
+	return e.dialCRI("passthrough:///cri", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+		return listener.DialContext(ctx)
+	}))
+}

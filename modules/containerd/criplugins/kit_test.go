@@ -1,0 +1,85 @@
+package criplugins_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/containerd/containerd/v2/client"
+	"github.com/stretchr/testify/require"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
+	_ "github.com/pouchfx/pouchfx/modules/containerd/criplugins"
+)
+
+func TestMain(m *testing.M) { containerdtest.Main(m) }
+
+const box = "docker.io/test/box:1"
+
+// kubelet calls CRI as kubelet does.
+type kubelet struct {
+	cri.RuntimeServiceClient
+	cri.ImageServiceClient
+}
+
+func kubeletOf(e *containerd.Engine) kubelet {
+	return kubelet{cri.NewRuntimeServiceClient(e.CRI()), cri.NewImageServiceClient(e.CRI())}
+}
+
+// pod is the configuration of a pod on the host's network.
+func pod(t testing.TB, name string) *cri.PodSandboxConfig {
+	return &cri.PodSandboxConfig{
+		Metadata:     &cri.PodSandboxMetadata{Name: name, Uid: "uid-" + name, Namespace: "default"},
+		LogDirectory: t.TempDir(),
+		Linux: &cri.LinuxPodSandboxConfig{SecurityContext: &cri.LinuxSandboxSecurityContext{
+			NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
+		}},
+	}
+}
+
+// run runs a pod until the end of the test.
+func (k kubelet) run(t testing.TB, p *cri.PodSandboxConfig) (sandbox string) {
+	t.Helper()
+	made, err := k.RunPodSandbox(t.Context(), &cri.RunPodSandboxRequest{Config: p})
+	require.NoError(t, err)
+	return made.PodSandboxId
+}
+
+// container starts a container of a pod that runs a script.
+func (k kubelet) container(t testing.TB, sandbox string, p *cri.PodSandboxConfig, script string) (id string) {
+	t.Helper()
+	made, err := k.CreateContainer(t.Context(), &cri.CreateContainerRequest{
+		PodSandboxId: sandbox, SandboxConfig: p,
+		Config: &cri.ContainerConfig{
+			Metadata: &cri.ContainerMetadata{Name: "c"},
+			Image:    &cri.ImageSpec{Image: box},
+			Command:  []string{"sh", "-c", script},
+			LogPath:  "c.log",
+		},
+	})
+	require.NoError(t, err)
+	_, err = k.StartContainer(t.Context(), &cri.StartContainerRequest{ContainerId: made.ContainerId})
+	require.NoError(t, err)
+	return made.ContainerId
+}
+
+// importBox gives pods the image of containerdtest.
+func importBox(t testing.TB, e *containerd.Engine) {
+	t.Helper()
+	imported, err := e.PodClient().Import(t.Context(), containerdtest.Archive(t, box, containerdtest.Box(t)))
+	require.NoError(t, err)
+	require.NoError(t, client.NewImage(e.PodClient(), imported[0]).Unpack(t.Context(), e.Snapshotter()))
+	k := kubeletOf(e)
+	require.Eventually(t, func() bool {
+		s, err := k.ImageStatus(t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: box}})
+		return err == nil && s.Image != nil
+	}, waitFor, tick)
+}
+
+func read(t testing.TB, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	return string(text)
+}

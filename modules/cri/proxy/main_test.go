@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -18,7 +19,6 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -133,7 +133,9 @@ func prepare(tb testing.TB, with settings) *setup {
 	if with.log == nil {
 		with.log = zaptest.NewLogger(tb)
 	}
-	dir := tb.TempDir()
+	dir, err := os.MkdirTemp("", "cri") // short, and without what a target URI takes for its own
+	require.NoError(tb, err)
+	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
 	s := &setup{socket: filepath.Join(dir, "cri.sock")}
 	s.upstream = upstream{socket: filepath.Join(dir, "up.sock"), handler: with.handler, options: with.upstream}
 	s.direct = dial(tb, s.upstream.socket, with.dial...)
@@ -202,11 +204,6 @@ func echo(_ any, s grpc.ServerStream) error {
 			return err
 		}
 	}
-}
-
-func metadataOf(s grpc.ServerStream) metadata.MD {
-	md, _ := metadata.FromIncomingContext(s.Context())
-	return md
 }
 
 // endOf makes the clean end of a stream no error.

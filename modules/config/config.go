@@ -51,6 +51,12 @@ type Config struct {
 	// Loopback always may.
 	InsecureRegistries []string
 
+	// CRIHost is the address on which CRI listens, unix:///path; empty means
+	// that there is no CRI, but for a daemon that has nothing else.
+	CRIHost string
+	// CRI is the section cri of the file.
+	CRI CRI
+
 	// LiveRestore leaves containers running when the daemon stops.
 	LiveRestore bool
 

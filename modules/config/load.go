@@ -79,8 +79,13 @@ func (c *Config) file(name string, text []byte) error {
 	}
 	d := &decoder{source: name}
 	d.pairs(root, "", func(key, value *yaml.Node) {
-		if key.Value == "plugins" {
+		switch key.Value {
+		case "plugins":
 			c.sections = d.sections(value)
+			return
+		case "cri":
+			d.decode(value, "cri", reflect.ValueOf(&c.CRI).Elem())
+			c.locate(name, "cri", value)
 			return
 		}
 		for _, s := range settings {
@@ -95,13 +100,25 @@ func (c *Config) file(name string, text []byte) error {
 	return d.err()
 }
 
+// locate remembers where each key of a mapping is.
+func (c *Config) locate(file, path string, n *yaml.Node) {
+	if n.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key := join(path, n.Content[i].Value)
+		c.origin[key] = fmt.Sprintf("%s:%d: %s", file, n.Content[i+1].Line, key)
+		c.locate(file, key, n.Content[i+1])
+	}
+}
+
 // keys are those of the file's first level.
 func keys() []string {
 	known := []string{"plugins"}
 	for _, s := range settings {
 		known = append(known, s.key)
 	}
-	return known
+	return append(known, "cri")
 }
 
 // environment applies the variables that begin with POUCHFX_. One that is

@@ -30,6 +30,7 @@ var settings = []setting{
 	{"tlskey", "", "", func(c *Config) any { return &c.TLSKey }, "file with the daemon's key"},
 	{"insecure-tcp", "", "", func(c *Config) any { return &c.InsecureTCP }, "allow tcp hosts without client certificates: whoever reaches the port becomes root here"},
 	{"insecure-registries", "insecure-registry", "", func(c *Config) any { return &c.InsecureRegistries }, "registry, host[:port] or network, to be spoken to without verified TLS; may be repeated"},
+	{"cri-host", "", "", func(c *Config) any { return &c.CRIHost }, "address of CRI for kubelet, unix:///path"},
 	{"live-restore", "", "", func(c *Config) any { return &c.LiveRestore }, "leave containers running when the daemon stops"},
 	{"log-level", "", "l", func(c *Config) any { return &c.LogLevel }, "debug, info, warn or error"},
 	{"log-format", "", "", func(c *Config) any { return &c.LogFormat }, "text or json; what containers' shims say is logfmt (time=… level=… msg=…) with either"},

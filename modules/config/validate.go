@@ -48,6 +48,7 @@ func (c *Config) validate() error {
 	for _, r := range c.InsecureRegistries {
 		check("insecure-registries", checkRegistry(r))
 	}
+	c.validateCRI(check)
 	check("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	check("log-format", checkOneOf(c.LogFormat, "text", "json"))
 	for key, d := range map[string]time.Duration{"start-timeout": c.StartTimeout, "stop-timeout": c.StopTimeout, "shutdown-timeout": c.ShutdownTimeout} {
@@ -71,13 +72,7 @@ func (c *Config) checkHost(host string) error {
 	scheme, rest, found := strings.Cut(host, "://")
 	switch {
 	case found && scheme == "unix":
-		if !filepath.IsAbs(rest) {
-			return fmt.Errorf("%q: a unix socket needs an absolute path, as in unix:///run/pouchfx/pouchfx.sock", host)
-		}
-		// The kernel's limit is 108 bytes with the final zero.
-		if len(rest) > 107 {
-			return fmt.Errorf("%q: the path of a unix socket has at most 107 bytes, this one has %d", host, len(rest))
-		}
+		return checkSocket(host, rest)
 	case found && scheme == "tcp":
 		_, port, err := net.SplitHostPort(rest)
 		if err == nil {
@@ -92,6 +87,17 @@ func (c *Config) checkHost(host string) error {
 	case host == "fd://": // the sockets that systemd passes
 	default:
 		return fmt.Errorf("%q: use unix:///path, tcp://address:port, or fd:// for systemd's sockets", host)
+	}
+	return nil
+}
+
+func checkSocket(host, path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("%q: a unix socket needs an absolute path, as in unix:///run/pouchfx/pouchfx.sock", host)
+	}
+	// The kernel's limit is 108 bytes with the final zero.
+	if len(path) > 107 {
+		return fmt.Errorf("%q: the path of a unix socket has at most 107 bytes, this one has %d", host, len(path))
 	}
 	return nil
 }

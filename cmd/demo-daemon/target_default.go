@@ -1,4 +1,4 @@
-//go:build !minimal
+//go:build !minimal && !kube
 
 package main
 
@@ -20,6 +20,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/api"
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/cri"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
@@ -37,6 +38,7 @@ var modules = []fx.Option{
 	networks.Module,
 	containers.Module,
 	api.Module,
+	cri.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that
@@ -45,7 +47,7 @@ var targets = []app.Target{
 	{
 		Name:    "default",
 		Modules: modules,
-		Root:    func(*api.Server) {},
+		Root:    func(*api.Server, *cri.Endpoint) {},
 	},
 	{
 		Name:    "demo",
@@ -58,7 +60,7 @@ var targets = []app.Target{
 			uplink.Module,
 			volumelabels.Module,
 		},
-		Root: func(*api.Server) {},
+		Root: func(*api.Server, *cri.Endpoint) {},
 	},
 }
 

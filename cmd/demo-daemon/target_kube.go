@@ -1,0 +1,26 @@
+//go:build kube
+
+package main
+
+import (
+	"github.com/spf13/cobra"
+	"go.uber.org/fx"
+
+	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/cri"
+)
+
+// targets has the one daemon that this binary can be: the container runtime of
+// a Kubernetes node, without Docker's API.
+var targets = []app.Target{{
+	Name: "kube",
+	Modules: []fx.Option{
+		cri.Always,
+		containerd.Module,
+		cri.Module,
+	},
+	Root: func(*cri.Endpoint) {},
+}}
+
+func moreCommands() []*cobra.Command { return nil }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/containerd/errdefs"
 	"github.com/containerd/platforms"
 	"github.com/moby/moby/api/types/network"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -42,7 +41,7 @@ func (h *containerHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("POST", "/containers/{name}/wait", h.wait),
 		types.NewHandlerSpec("POST", "/containers/{name}/attach", h.attach),
 		types.NewHandlerSpec("GET", "/containers/{name}/attach/ws", h.attachWebsocket),
-		types.NewHandlerSpec("DELETE", "/containers/{name}", h.remove),
+		types.NewHandlerSpec("DELETE", "/containers/{name:.*}", h.remove), // web/db is a link,
 	}
 }
 
@@ -239,10 +238,8 @@ func (h *containerHandlers) remove(ctx context.Context, w http.ResponseWriter, r
 	if q.err != nil {
 		return q.err
 	}
-	if q.flag("link") {
-		return errdefs.ErrNotImplemented.WithMessage("links between containers are not supported: leave out --link")
-	}
-	return noContent(w, h.backend.Remove(ctx, r.PathValue("name"), containers.RemoveOptions{Force: q.flag("force"), Volumes: q.flag("v")}))
+	o := containers.RemoveOptions{Force: q.flag("force"), Volumes: q.flag("v"), Link: q.flag("link")}
+	return noContent(w, h.backend.Remove(ctx, r.PathValue("name"), o))
 }
 
 func (h *containerHandlers) prune(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

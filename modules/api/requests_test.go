@@ -144,8 +144,9 @@ func TestContainersWithDockersClient(t *testing.T) {
 	assert.EqualValues(t, 7, updated.Memory)
 	_, err = c.ContainerRemove(ctx, "web", client.ContainerRemoveOptions{Force: true})
 	require.NoError(t, err)
-	_, err = c.ContainerRemove(ctx, "web", client.ContainerRemoveOptions{RemoveLinks: true})
-	assert.True(t, errdefs.IsNotImplemented(err), "%v", err)
+	_, err = c.ContainerRemove(ctx, "web", client.ContainerRemoveOptions{RemoveLinks: true, RemoveVolumes: true})
+	require.NoError(t, err)
+	assert.Equal(t, containers.RemoveOptions{Link: true, Volumes: true}, d.containers.removed)
 	_, err = c.ContainerPrune(ctx, client.ContainerPruneOptions{})
 	require.NoError(t, err)
 }

@@ -35,6 +35,8 @@ func TestAContainersLife(t *testing.T) {
 		assert.Contains(t, err.Error(), `The container name "/one" is already in use by container "`+id)
 		require.NoError(t, f.Rename(ctx, "one", "two"))
 		assert.Equal(t, "/two", f.inspect(t, id[:12]).Name)
+		require.ErrorIs(t, f.Remove(ctx, "two", RemoveOptions{Link: true, Force: true}), errdefs.ErrConflict)
+		assert.EqualError(t, f.Remove(ctx, "two/one", RemoveOptions{Link: true}), "No such container: two/one")
 		require.NoError(t, f.Remove(ctx, "two", RemoveOptions{}))
 		_, err = f.Inspect(ctx, "two", false)
 		require.ErrorIs(t, err, errdefs.ErrNotFound)

@@ -18,14 +18,22 @@ type RemoveOptions struct {
 	Force bool
 	// Volumes removes the container's anonymous volumes, too.
 	Volumes bool
+	// Link removes a further name of a container, which another one linked to
+	// it, in place of the container.
+	Link bool
 }
 
 // Remove removes a container. It is an errdefs.ErrConflict when it runs, unless
-// Force is set, and while another removal is in progress.
+// Force is set, and while another removal is in progress. As containers have
+// no further names, to remove one is errdefs.ErrNotFound or, of a container's
+// own name, errdefs.ErrConflict.
 func (s *Service) Remove(ctx context.Context, name string, o RemoveOptions) error {
 	c, err := s.index.get(name)
 	if err != nil {
 		return err
+	}
+	if o.Link {
+		return conflict("Conflict, cannot remove the default link name of the container")
 	}
 	return s.remove(ctx, c, o)
 }

@@ -43,6 +43,12 @@ func TestDockerImageCommands(t *testing.T) {
 		c.ok("save", "-o", file("saved.tar"), "box", host+"/cli/box")
 		assert.Equal(t, "Error response from daemon: No such image: nosuch\n", c.do("save", "-o", file("none.tar"), "nosuch").stderr)
 		assert.Contains(t, c.ok("rmi", ref, host+"/cli/box:2"), "Untagged: "+ref)
+		pulled := c.ok("pull", "-a", host+"/cli/box")
+		assert.Contains(t, pulled, "\n2: Pulling from cli/box\n")
+		assert.Contains(t, pulled, "\nStatus: Downloaded newer image for "+host+"/cli/box:2\n")
+		assert.Equal(t, "1\n2", c.ok("images", "--format", "{{.Tag}}", host+"/cli/box"))
+		assert.Equal(t, "Error response from daemon: repository "+host+"/nosuch not found: name unknown\n", c.do("pull", "-a", host+"/nosuch").stderr)
+		c.ok("rmi", ref, host+"/cli/box:2")
 		assert.Equal(t, "Loaded image: box:latest\nLoaded image: "+ref+"\nLoaded image: "+host+"/cli/box:2", c.ok("load", "-i", file("saved.tar")))
 		assert.Equal(t, "Loaded image: box:latest\nLoaded image: "+ref+"\nLoaded image: "+host+"/cli/box:2", c.ok("load", "-q", "-i", file("saved.tar")))
 

@@ -64,6 +64,7 @@ type Execs interface {
 // Images is what the API needs of modules/images.
 type Images interface {
 	Pull(ctx context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error)
+	PullAll(ctx context.Context, repository reference.Named, o images.PullOptions) error
 	Push(ctx context.Context, ref reference.Named, o images.PushOptions) error
 	Save(ctx context.Context, names []string, w io.Writer) error
 	Import(ctx context.Context, o images.ImportOptions) (digest.Digest, error)

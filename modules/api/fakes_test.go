@@ -51,6 +51,7 @@ type fakeContainers struct {
 	listed    containers.ListOptions
 	list      []container.Summary
 	stopped   *int
+	removed   containers.RemoveOptions
 	updated   string
 	committed containers.CommitOptions
 	waits     func(ctx context.Context) (<-chan container.WaitResponse, error)
@@ -97,7 +98,8 @@ func (f *fakeContainers) Restart(_ context.Context, name string, _ *int, _ strin
 func (f *fakeContainers) Pause(_ context.Context, name string) error     { return f.find(name) }
 func (f *fakeContainers) Unpause(_ context.Context, name string) error   { return f.find(name) }
 func (f *fakeContainers) Rename(_ context.Context, name, _ string) error { return f.find(name) }
-func (f *fakeContainers) Remove(_ context.Context, name string, _ containers.RemoveOptions) error {
+func (f *fakeContainers) Remove(_ context.Context, name string, o containers.RemoveOptions) error {
+	f.removed = o
 	return f.find(name)
 }
 func (f *fakeContainers) Wait(ctx context.Context, name string, _ container.WaitCondition) (<-chan container.WaitResponse, error) {
@@ -171,22 +173,27 @@ func (f *fakeContainers) ExecTTY(id string) (bool, error) {
 }
 
 type fakeImages struct {
-	err      error
-	pull     func(ref reference.Named, progress func(jsonstream.Message)) error
-	pulled   images.PullOptions
-	pushed   images.PushOptions
-	loaded   []byte
-	saved    []string
-	imported images.ImportOptions
-	searched images.SearchOptions
-	name     string
-	tagged   reference.NamedTagged
-	list     []image.Summary
+	err       error
+	pull      func(ref reference.Named, progress func(jsonstream.Message)) error
+	pulled    images.PullOptions
+	pulledAll string
+	pushed    images.PushOptions
+	loaded    []byte
+	saved     []string
+	imported  images.ImportOptions
+	searched  images.SearchOptions
+	name      string
+	tagged    reference.NamedTagged
+	list      []image.Summary
 }
 
 func (f *fakeImages) Pull(_ context.Context, ref reference.Named, o images.PullOptions) (*images.Image, error) {
 	f.pulled = o
 	return nil, f.pull(ref, o.Progress)
+}
+func (f *fakeImages) PullAll(_ context.Context, ref reference.Named, o images.PullOptions) error {
+	f.pulled, f.pulledAll = o, ref.String()
+	return f.pull(ref, o.Progress)
 }
 func (f *fakeImages) Load(_ context.Context, r io.Reader, progress func(jsonstream.Message)) ([]string, error) {
 	var err error

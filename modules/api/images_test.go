@@ -70,6 +70,9 @@ func TestPullErrors(t *testing.T) {
 	pull, err := d.client().ImagePull(t.Context(), "bad", client.ImagePullOptions{})
 	require.NoError(t, err)
 	assert.ErrorContains(t, pull.Wait(t.Context()), "malware")
+	_, err = d.client().ImagePull(t.Context(), "every", client.ImagePullOptions{All: true})
+	require.NoError(t, err)
+	assert.Equal(t, "docker.io/library/every", d.images.pulledAll)
 	for path, status := range map[string]int{"fromImage=UPPER": 400, "fromImage=": 400, "fromImage=a&tag=:": 400, "fromImage=a&tag=sha256:0": 400, "fromImage=a&tag=b/c": 400, "fromSrc=http://a/b&repo=x": 501, "fromSrc=-&repo=X": 400, "fromImage=a&platform=////": 400} {
 		res, _ := conn.do("POST", "/images/create?"+path, "")
 		assert.Equal(t, status, res.StatusCode, path)
@@ -81,7 +84,8 @@ func TestPullReferences(t *testing.T) {
 	for _, tc := range []struct{ image, tag, want string }{
 		{"docker.io/library/alpine", "latest", "docker.io/library/alpine:latest"},
 		{"ubuntu:22.04", "", "docker.io/library/ubuntu:22.04"},
-		{"ubuntu", "", "docker.io/library/ubuntu:latest"},
+		{"ubuntu", "", "docker.io/library/ubuntu"},
+		{"ubuntu:", "", "docker.io/library/ubuntu"},
 		{"ubuntu:22.04", "24.04", "docker.io/library/ubuntu:24.04"},
 		{"127.0.0.1:5000/a/b", "v1", "127.0.0.1:5000/a/b:v1"},
 		{"alpine", sum, "docker.io/library/alpine@" + sum},

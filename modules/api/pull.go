@@ -37,20 +37,25 @@ func (h *imageHandlers) pull(ctx context.Context, w http.ResponseWriter, r *http
 		return err
 	}
 	out := &progress{stream: stream{w: w, lineEnd: "\r\n"}}
-	_, err = h.backend.Pull(ctx, ref, images.PullOptions{Platform: platform, Auth: credentials(r), Progress: out.message})
+	o := images.PullOptions{Platform: platform, Auth: credentials(r), Progress: out.message}
+	if reference.IsNameOnly(ref) {
+		return out.end(h.backend.PullAll(ctx, ref, o))
+	}
+	_, err = h.backend.Pull(ctx, ref, o)
 	return out.end(err)
 }
 
 // pullReference joins the parameters: tag may be a digest, and be in the name
-// already. Without either it is "latest".
+// already. Without either all tags are meant; then some clients leave the colon
+// of a tag.
 func pullReference(image, tag string) (reference.Named, error) {
-	named, err := reference.ParseNormalizedNamed(image)
+	named, err := reference.ParseNormalizedNamed(strings.TrimSuffix(image, ":"))
 	if err != nil {
 		return nil, badReference(image, err)
 	}
 	switch {
 	case tag == "":
-		return reference.TagNameOnly(named), nil
+		return named, nil
 	case strings.Contains(tag, ":"):
 		d, err := digest.Parse(tag)
 		if err != nil {

@@ -23,36 +23,46 @@ func (s *Service) CheckAuth(ctx context.Context, auth registry.AuthConfig) (regi
 	authorizer := authorizer(client, host, &auth, docker.WithFetchRefreshToken(func(_ context.Context, token string, _ *http.Request) {
 		answer.IdentityToken = token
 	}))
-	url := "https://" + host + "/v2/"
+	resp, err := get(ctx, client, authorizer, "https://"+host+"/v2/")
+	switch {
+	case err != nil && isRefused(err):
+		return registry.AuthResponse{}, refused(host, err)
+	case err != nil:
+		return registry.AuthResponse{}, fmt.Errorf("log in to %s: %w", host, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return registry.AuthResponse{}, fmt.Errorf("log in to %s: it answered %s", host, resp.Status)
+	}
+	answer.Status = "Login Succeeded"
+	return answer, nil
+}
+
+// get asks a registry, and answers when it wants to know who asks. What it
+// answers in the end is no http.StatusUnauthorized: that is an error for which
+// isRefused is true.
+func get(ctx context.Context, client *http.Client, authorizer docker.Authorizer, url string) (*http.Response, error) {
 	var answers []*http.Response
 	for range 3 { // challenge, token, perhaps a fresh token
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 		if err != nil {
-			return registry.AuthResponse{}, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("registry address %q: %s", auth.ServerAddress, err))
+			return nil, errdefs.ErrInvalidArgument.WithMessage(err.Error())
 		}
 		if err := authorizer.Authorize(ctx, req); err != nil {
-			return registry.AuthResponse{}, refused(host, err)
+			return nil, err
 		}
 		resp, err := client.Do(req)
-		if err != nil {
-			return registry.AuthResponse{}, fmt.Errorf("log in to %s: %w", host, err)
+		if err != nil || resp.StatusCode != http.StatusUnauthorized {
+			return resp, err
 		}
 		_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<16))
 		_ = resp.Body.Close()
-		switch resp.StatusCode {
-		case http.StatusOK:
-			answer.Status = "Login Succeeded"
-			return answer, nil
-		case http.StatusUnauthorized:
-			answers = append(answers, resp)
-			if err := authorizer.AddResponses(ctx, answers); err != nil {
-				return registry.AuthResponse{}, refused(host, err)
-			}
-		default:
-			return registry.AuthResponse{}, fmt.Errorf("log in to %s: it answered %s", host, resp.Status)
+		answers = append(answers, resp)
+		if err := authorizer.AddResponses(ctx, answers); err != nil {
+			return nil, err
 		}
 	}
-	return registry.AuthResponse{}, refused(host, docker.ErrInvalidAuthorization)
+	return nil, docker.ErrInvalidAuthorization
 }
 
 func refused(host string, err error) error {

@@ -45,3 +45,27 @@ func TestLoginAtARegistryWithTokens(t *testing.T) {
 	assert.ErrorIs(t, err, errdefs.ErrUnauthenticated)
 	assert.NotContains(t, err.Error(), "wrong")
 }
+
+// A client may have got a token by itself; no other host sees it.
+func TestATokenIsShownToItsRegistry(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer given" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	client := newRegistries(Config{StallTimeout: 2 * time.Second}).client(host)
+	for _, c := range []struct {
+		host, token string
+		ok          bool
+	}{{host, "given", true}, {host, "other", false}, {"elsewhere", "given", false}} {
+		resp, err := get(t.Context(), client, authorizer(client, c.host, &registry.AuthConfig{RegistryToken: c.token}), server.URL)
+		if c.ok {
+			require.NoError(t, err)
+			require.NoError(t, resp.Body.Close())
+		} else {
+			require.True(t, isRefused(err), "%v", err)
+		}
+	}
+}

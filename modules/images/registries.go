@@ -1,6 +1,7 @@
 package images
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -82,19 +83,14 @@ func (r *registries) resolver(named reference.Named, auth *registry.AuthConfig, 
 	authorizer := authorizer(r.client(domain), domain, auth)
 	return docker.NewResolver(docker.ResolverOptions{Tracker: tracker, Hosts: func(host string) ([]docker.RegistryHost, error) {
 		host = endpoint(host)
-		h := docker.RegistryHost{
+		return []docker.RegistryHost{{
 			Client:       r.client(host),
 			Host:         host,
 			Scheme:       "https",
 			Path:         "/v2",
 			Authorizer:   authorizer,
 			Capabilities: docker.HostCapabilityPull | docker.HostCapabilityResolve | docker.HostCapabilityPush,
-		}
-		if host == domain && auth != nil && auth.RegistryToken != "" {
-			h.Authorizer = nil
-			h.Header = http.Header{"Authorization": {"Bearer " + auth.RegistryToken}}
-		}
-		return []docker.RegistryHost{h}, nil
+		}}, nil
 	}})
 }
 
@@ -108,6 +104,9 @@ func endpoint(domain string) string {
 // authorizer answers the challenges of registries, with credentials only for
 // one host.
 func authorizer(client *http.Client, domain string, auth *registry.AuthConfig, more ...docker.AuthorizerOpt) docker.Authorizer {
+	if auth != nil && auth.RegistryToken != "" {
+		return bearer{domain, auth.RegistryToken}
+	}
 	return docker.NewDockerAuthorizer(append(more, docker.WithAuthClient(client), docker.WithAuthCreds(func(host string) (string, string, error) {
 		switch {
 		case auth == nil || host != domain:
@@ -117,4 +116,20 @@ func authorizer(client *http.Client, domain string, auth *registry.AuthConfig, m
 		}
 		return auth.Username, auth.Password, nil
 	}))...)
+}
+
+// bearer shows one host a token that the client has got by itself.
+type bearer struct{ host, token string }
+
+// Authorize implements [docker.Authorizer].
+func (b bearer) Authorize(_ context.Context, req *http.Request) error {
+	if req.URL.Host == b.host {
+		req.Header.Set("Authorization", "Bearer "+b.token)
+	}
+	return nil
+}
+
+// AddResponses implements [docker.Authorizer]: there is no other token.
+func (b bearer) AddResponses(context.Context, []*http.Response) error {
+	return docker.ErrInvalidAuthorization
 }

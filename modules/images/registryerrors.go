@@ -35,6 +35,15 @@ func explainResolve(named reference.Named, auth *registry.AuthConfig, err error)
 	return fmt.Errorf("pull %s: %w", reference.FamiliarString(named), err)
 }
 
+// explainTags says in Docker's words why a registry did not list its tags.
+func explainTags(repository reference.Named, auth *registry.AuthConfig, err error) error {
+	var answer remoteerrors.ErrUnexpectedStatus
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return errdefs.ErrNotFound.WithMessage(fmt.Sprintf("repository %s not found: name unknown", reference.FamiliarName(repository)))
+	}
+	return explainResolve(repository, auth, err)
+}
+
 // isUntrusted tells a registry whose certificate nobody vouches for, or that
 // has none.
 func isUntrusted(err error) bool {

@@ -57,7 +57,7 @@ func (s *Service) ExecCreate(ctx context.Context, name string, o container.ExecC
 			return "", err
 		}
 	}
-	if err := c.executable(); err != nil {
+	if err := c.executable(name); err != nil {
 		return "", err
 	}
 	e := &execution{id: newID(), c: c, config: o, ready: make(chan struct{})}
@@ -75,15 +75,16 @@ func (s *Service) ExecCreate(ctx context.Context, name string, o container.ExecC
 	return e.id, nil
 }
 
-// executable reports why a container can have no further process.
-func (c *ctr) executable() error {
+// executable reports why a container can have no further process. Docker names
+// one that is paused as it was asked for.
+func (c *ctr) executable(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.run == nil:
 		return conflict("container %s is not running", c.id)
 	case c.paused:
-		return conflict("container %s is paused, unpause the container before exec", c.id)
+		return conflict("Container %s is paused, unpause the container before exec", name)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (s *Service) ExecStart(ctx context.Context, id string, o ExecStartOptions, 
 	if err != nil {
 		return err
 	}
-	if err := e.c.executable(); err != nil {
+	if err := e.c.executable(e.c.id); err != nil {
 		return err
 	}
 	if streams.DetachKeys == "" {

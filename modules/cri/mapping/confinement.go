@@ -33,12 +33,14 @@ var labelKeys = [4]string{"user", "role", "type", "level"}
 func showConfinement(r *runtime.CreateContainerRequest, c *types.ContainerCreateConfig) {
 	s := r.GetConfig().GetLinux().GetSecurityContext()
 	label := s.GetSelinuxOptions()
+	//lint:ignore SA1019 older kubelets set them, and containerd heeds them
+	olderSeccomp, olderAppArmor := s.GetSeccompProfilePath(), s.GetApparmorProfile()
 	c.HostConfig.SecurityOpt = confinement{
 		noNewPrivileges: s.GetNoNewPrivs(),
 		// Without a word about it CRI's containers have no seccomp profile, but the
 		// default one of AppArmor.
-		seccomp:  profile(s.GetSeccomp(), s.GetSeccompProfilePath(), unconfined),
-		apparmor: profile(s.GetApparmor(), s.GetApparmorProfile(), ""),
+		seccomp:  profile(s.GetSeccomp(), olderSeccomp, unconfined),
+		apparmor: profile(s.GetApparmor(), olderAppArmor, ""),
 		label:    [4]string{label.GetUser(), label.GetRole(), label.GetType(), label.GetLevel()},
 	}.options()
 }
@@ -150,7 +152,8 @@ func (c *change) setAppArmor(name string) {
 	s := c.security()
 	switch name {
 	case "":
-		s.Apparmor, s.ApparmorProfile = nil, "" //nolint:staticcheck // it would count
+		//lint:ignore SA1019 it would count
+		s.Apparmor, s.ApparmorProfile = nil, ""
 	case unconfined:
 		p := own(&s.Apparmor)
 		p.ProfileType, p.LocalhostRef = runtime.SecurityProfile_Unconfined, ""

@@ -126,6 +126,7 @@ func TestAChangeTouchesNothingElse(t *testing.T) {
 				require.Equal(t, runtime.SecurityProfile_Localhost, s.Seccomp.ProfileType)
 				require.Equal(t, "/new.json", s.Seccomp.LocalhostRef)
 				s.Privileged, s.NoNewPrivs, s.Seccomp = was.GetPrivileged(), was.GetNoNewPrivs(), was.GetSeccomp()
+				//lint:ignore SA1019 what was there is there again
 				s.Apparmor, s.ApparmorProfile, s.SelinuxOptions = was.GetApparmor(), was.GetApparmorProfile(), was.GetSelinuxOptions()
 			},
 		},

@@ -1,3 +1,5 @@
+//lint:file-ignore SA1019 older kubelets set the deprecated fields, and containerd heeds them
+
 package mapping
 
 import (
@@ -23,8 +25,8 @@ func TestSecurityProfilesInDockersWords(t *testing.T) {
 		{nil, []string{"seccomp=unconfined"}},
 		{&runtime.LinuxContainerSecurityContext{Seccomp: &runtime.SecurityProfile{}}, nil},
 		{&runtime.LinuxContainerSecurityContext{Seccomp: at("/p.json")}, []string{"seccomp=/p.json"}},
-		{&runtime.LinuxContainerSecurityContext{SeccompProfilePath: "runtime/default"}, nil}, //nolint:staticcheck // older kubelets
-		{&runtime.LinuxContainerSecurityContext{SeccompProfilePath: "localhost//p.json", ApparmorProfile: "localhost/tight"}, //nolint:staticcheck // older kubelets
+		{&runtime.LinuxContainerSecurityContext{SeccompProfilePath: "runtime/default"}, nil},
+		{&runtime.LinuxContainerSecurityContext{SeccompProfilePath: "localhost//p.json", ApparmorProfile: "localhost/tight"},
 			[]string{"seccomp=/p.json", "apparmor=tight"}},
 		{&runtime.LinuxContainerSecurityContext{Seccomp: &runtime.SecurityProfile{}, Apparmor: at("localhost/tight"), NoNewPrivs: true,
 			SelinuxOptions: &runtime.SELinuxOption{User: "u", Role: "r", Type: "t", Level: "s0:c1,c2"}},
@@ -66,7 +68,7 @@ func TestSecurityOptionsInCRIsWords(t *testing.T) {
 		assert.Equal(t, encoded(t, secured(want)), encoded(t, got), option)
 	}
 	// Back to the defaults.
-	got, _ := mustApply(t, secured(&runtime.LinuxContainerSecurityContext{ApparmorProfile: "unconfined"}), //nolint:staticcheck // older kubelets
+	got, _ := mustApply(t, secured(&runtime.LinuxContainerSecurityContext{ApparmorProfile: "unconfined"}),
 		func(c *config) { c.HostConfig.SecurityOpt = nil })
 	assert.Equal(t, encoded(t, confined), encoded(t, got))
 }

@@ -186,3 +186,18 @@ func TestExportAndChanges(t *testing.T) {
 		assert.NotContains(t, files, "vol/")
 	}
 }
+
+// It is a file like others: what runs in the container may remove it.
+func TestContainersHaveDockersMark(t *testing.T) {
+	f := newFixture(t, nil)
+	for _, snapshotter := range []string{"overlayfs", "native"} {
+		id := f.create(t, "", func(c *types.ContainerCreateConfig) { c.Snapshotter = snapshotter }, "rm", "/.dockerenv")
+		found, err := f.Changes(t.Context(), id)
+		require.NoError(t, err)
+		assert.Empty(t, found, snapshotter)
+		var b bytes.Buffer
+		require.NoError(t, f.Export(t.Context(), id, func() io.Writer { return &b }))
+		assert.Contains(t, untar(t, &b), ".dockerenv", snapshotter)
+		assert.Zero(t, f.startAndWait(t, id), snapshotter)
+	}
+}

@@ -30,10 +30,11 @@ func (s *Service) Export(ctx context.Context, name string, begin func() io.Write
 	})
 }
 
-// madeByRuntime are the places at which the runtime mounts what every container
-// has. An image that lacks them has them in all of its containers.
+// madeByRuntime are what every container has: places at which the runtime
+// mounts something, and Docker's mark. An image that lacks them has them in all
+// of its containers.
 var madeByRuntime = []string{
-	"/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
+	dockerMark, "/dev", "/dev/console", "/dev/mqueue", "/dev/pts", "/dev/shm", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf",
 	"/proc", "/sys", "/sys/fs", "/sys/fs/cgroup", ocispec.InitPath,
 }
 
@@ -104,12 +105,21 @@ func (s *Service) upperView(ctx context.Context, c *ctr) (*fsview.View, error) {
 	if err != nil {
 		return nil, err
 	}
+	upper := upperDir(mounts)
+	if upper == "" {
+		return nil, nil
+	}
+	return fsview.Open(fsview.Options{Root: upper, ReadOnly: true})
+}
+
+// upperDir is where an overlay keeps what is changed; empty where there is none.
+func upperDir(mounts []coremount.Mount) string {
 	for _, m := range mounts {
 		for _, o := range m.Options {
 			if upper, ok := strings.CutPrefix(o, "upperdir="); ok {
-				return fsview.Open(fsview.Options{Root: upper, ReadOnly: true})
+				return upper
 			}
 		}
 	}
-	return nil, nil
+	return ""
 }

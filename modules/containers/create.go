@@ -5,10 +5,12 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	corecontainers "github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/containerd/v2/core/leases"
+	coremount "github.com/containerd/containerd/v2/core/mount"
 	"github.com/containerd/errdefs"
 	"github.com/containerd/typeurl/v2"
 	"github.com/moby/moby/api/types/container"
@@ -25,6 +27,7 @@ import (
 )
 
 const (
+	dockerMark  = "/.dockerenv"
 	leasePrefix = "pouchfx/create/"
 	labelOp     = "pouchfx/op"
 	opCreate    = "create"
@@ -246,7 +249,26 @@ func (s *Service) snapshot(ctx context.Context, c *ctr, img *images.Image, undo 
 		return fmt.Errorf("cannot make the root filesystem: %w", err)
 	}
 	undo.add("snapshot", func(ctx context.Context) error { return snapshotter.Remove(ctx, c.id) })
-	return nil
+	mounts, err := snapshotter.Mounts(ctx, c.id)
+	if err != nil {
+		return err
+	}
+	return markDocker(mounts)
+}
+
+// markDocker puts /.dockerenv, by which programs know that they are in one of
+// Docker's containers, into a root filesystem that nobody has mounted yet. It
+// goes where the snapshotter keeps what is written: to mount the whole for it
+// would take milliseconds, and wait for the disk when it is unmounted.
+func markDocker(mounts []coremount.Mount) error {
+	dir := upperDir(mounts)
+	if len(mounts) == 1 && mounts[0].Type == "bind" {
+		dir = mounts[0].Source
+	}
+	if dir == "" {
+		return nil
+	}
+	return os.WriteFile(filepath.Join(dir, dockerMark), nil, 0o755)
 }
 
 // save writes the container's first record.

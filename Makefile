@@ -18,6 +18,7 @@ LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 .PHONY: build minimal demo test lint unit e2e clients race bench fmt notice clean help
 
 include tools/runc.mk
+include tools/shim.mk
 include tools/pause.mk
 include tools/cni.mk
 
@@ -52,8 +53,8 @@ e2e: assets ## tests with real containers (as root, else they are skipped)
 clients: assets ## those of them with testcontainers, compose and dockerode
 	$(GO) test -timeout 20m -run '^TestClient' ./e2e
 
-# Shims and hooks are the daemon's binary, too: with the detector in it each
-# container takes seconds, which is more than a change has to wait for.
+# Hooks are the daemon's binary, too: with the detector in it each container
+# takes seconds, which is more than a change has to wait for.
 race: assets ## the same with the race detector in the daemon
 	$(GO) test -race -timeout 60m ./e2e
 
@@ -68,7 +69,7 @@ notice: ## write NOTICE anew
 	$(GO) test ./cmd/demo-daemon -run TestNotice -update
 
 clean: ## remove what was built
-	rm -rf bin $(ASSETS)/pause $(ASSETS)/runc.zst $(ASSETS)/runc.sha256 $(CNI_ASSETS)/cni.tar.* $(DEMO)/guest.bin
+	rm -rf bin $(addprefix $(ASSETS)/,pause runc.* shim.*) $(CNI_ASSETS)/cni.tar.* $(DEMO)/guest.bin
 
 help: ## this list
 	@sed -n 's/^\([a-z0-9]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '%-8s %s\n' "$$name" "$$what"; done

@@ -20,14 +20,14 @@ import (
 type binaries struct {
 	runc string
 	ours bool   // runc is the one that this binary carries
-	shim string // self under the shim's name
+	shim string // the one that this binary carries, or self under the shim's name
 	self string // this binary, or who plays its other parts
 }
 
 // installBinaries puts into dir links to self, which is this binary if empty,
-// and the runc that this binary carries. Running containers remember these
-// paths: the links' stay when the daemon is upgraded, and every version of runc
-// keeps its own folder.
+// and the runc and the shim that this binary carries. Containers remember the
+// paths of links and of runc: links stay when the daemon is upgraded, and every
+// version of runc keeps its own folder.
 func installBinaries(dir, self string) (b binaries, err error) {
 	b = binaries{
 		shim: filepath.Join(dir, shim.Name),
@@ -41,19 +41,44 @@ func installBinaries(dir, self string) (b binaries, err error) {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return b, err
 	}
-	for _, link := range []string{b.shim, b.self} {
-		if err := pointTo(link, self); err != nil {
-			return b, err
-		}
+	if err := pointTo(b.self, self); err != nil {
+		return b, err
+	}
+	if err := installShim(b.shim, self, assets.Shim, assets.ShimDigest); err != nil {
+		return b, err
 	}
 	if assets.Runc == "" {
 		b.runc, err = findRunc()
 		return b, err
 	}
 	b.ours = true
-	b.runc = filepath.Join(dir, strings.TrimSpace(assets.RuncDigest)[:16], "runc")
+	b.runc = filepath.Join(dir, folder(assets.RuncDigest), "runc")
 	return b, unpack(assets.Runc, b.runc)
 }
+
+// installShim makes link lead to the shim in compressed or, if that is empty,
+// to self. The shim of an earlier daemon is removed: where it still runs it does
+// without its file.
+func installShim(link, self, compressed, digest string) error {
+	dir, target := filepath.Dir(link), self
+	if compressed != "" {
+		target = filepath.Join(dir, folder(digest), shim.Name)
+		if err := unpack(compressed, target); err != nil {
+			return err
+		}
+	}
+	old, _ := os.Readlink(link)
+	if err := pointTo(link, target); err != nil {
+		return err
+	}
+	if last := filepath.Dir(old); old != target && filepath.Dir(last) == dir {
+		return os.RemoveAll(last)
+	}
+	return nil
+}
+
+// folder is where the program with the digest is, below the folder of links.
+func folder(digest string) string { return strings.TrimSpace(digest)[:16] }
 
 // pointTo makes link a symbolic link to target; whoever follows it meanwhile
 // finds the old target or the new one.

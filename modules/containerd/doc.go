@@ -3,9 +3,9 @@
 //
 // The embedded engine loads containerd's own plugins, a chosen set of them,
 // and talks to them in memory: there is no gRPC socket and no second process.
-// Containers run under shims that are this same binary in another role
-// (package shim) and survive the daemon, with the runc that the binary carries
-// (package assets) or the one on PATH.
+// Containers run under shims (package shim) that survive the daemon. The shim
+// and runc are those that the binary carries (package assets); one that carries
+// none is the shim itself, in another role, and takes runc from PATH.
 //
 // An external containerd is driven through the same client, with the same
 // shim and runc, by their absolute paths; it must run on this host. It keeps

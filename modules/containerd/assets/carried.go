@@ -14,6 +14,16 @@ var Runc string
 //go:embed runc.sha256
 var RuncDigest string
 
+// Shim is the shim as zstd; empty when the binary carries none.
+//
+//go:embed shim.zst
+var Shim string
+
+// ShimDigest is the hexadecimal SHA-256 of the uncompressed shim.
+//
+//go:embed shim.sha256
+var ShimDigest string
+
 // Pause is the first process of pods, less than a kilobyte and not compressed;
 // empty when the binary carries none.
 //

@@ -1,8 +1,9 @@
-// Package shim is the role in which this binary runs as the shim of one
-// container: the small process between the engine and runc that stays when
-// the daemon goes.
+// Package shim is the shim of one container: the small process between the
+// engine and runc that stays when the daemon goes.
 //
-// The engine makes a link to the binary that is named like the stock shim, and
+// The daemon's binary carries a program that is this package and nothing else,
+// as there is one of it for every container. A binary without it plays the part
+// itself: the engine makes a link to it that is named like the stock shim, and
 // main asks Requested before it looks at flags or configuration.
 package shim
 
@@ -10,6 +11,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -45,6 +47,9 @@ func Requested() bool {
 func Run() {
 	keepEnvironment()
 	_ = os.Setenv(role, "shim")
+	// Go keeps memory for each of its processors, of which containerd asks for
+	// four, and a shim hardly ever has two things to do at once.
+	runtime.GOMAXPROCS(1)
 	// The shim starts every registered plugin, and the daemon's are there too.
 	registry.Reset()
 	registry.Register(&plugin.Registration{

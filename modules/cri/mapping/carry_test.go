@@ -17,11 +17,11 @@ type config = types.ContainerCreateConfig
 
 func TestEnvKeepsOrderDuplicatesAndBytes(t *testing.T) {
 	r := &runtime.CreateContainerRequest{Config: &runtime.ContainerConfig{Envs: []*runtime.KeyValue{
-		{Key: "A", Value: []byte("1")}, {Key: "B", Value: []byte("\xff\xfe")}, {Key: "A", Value: []byte("2")}, {Key: "C"},
+		{Key: "A", Value: []byte("1")}, {Key: "B", Value: []byte("\xff")}, {Key: "B", Value: []byte("\xff\xfe")}, {Key: "A", Value: []byte("2")}, {Key: "C"},
 	}}}
 	got, _ := mustApply(t, r, func(c *config) {
-		require.Equal(t, []string{"A=1", "B=\xff\xfe", "A=2", "C="}, c.Env)
-		// Through JSON, reordered, one changed, one added with bytes and "=".
+		require.Equal(t, []string{"A=1", "B=\xff", "B=\xff\xfe", "A=2", "C="}, c.Env)
+		// Through JSON, reordered, one removed, one changed, one added with bytes.
 		c.Env = []string{"C=", "B=\ufffd\ufffd", "A=1", "A=x=y", "D=\xff"}
 	})
 	var env []string
@@ -36,6 +36,23 @@ func TestTheImageIsChangedByName(t *testing.T) {
 	got, _ := mustApply(t, r, func(c *config) { c.Image = "mirror/app:1" })
 	assert.Equal(t, "mirror/app:1", got.Config.Image.Image)
 	assert.Equal(t, "mirror/app:1", got.Config.Image.UserSpecifiedImage)
+}
+
+func TestAMountIsEditedInPlace(t *testing.T) {
+	r := sent(t, "deployment")
+	got, _ := mustApply(t, r, func(c *config) {
+		m := c.HostConfig.Mounts
+		m[0].Target = "/elsewhere"
+		m[1].Source = "/other/config"
+		m[2].BindOptions = nil // says nothing about the propagation
+		m[0], m[1] = m[1], m[0]
+	})
+	want := proto.Clone(r).(*runtime.CreateContainerRequest).Config.Mounts
+	want[0].ContainerPath, want[1].HostPath = "/elsewhere", "/other/config"
+	want[0], want[1] = want[1], want[0]
+	for i := range want {
+		assert.True(t, proto.Equal(want[i], got.Config.Mounts[i]), "%v", got.Config.Mounts[i])
+	}
 }
 
 func TestUsers(t *testing.T) {
@@ -145,7 +162,9 @@ func TestRefusals(t *testing.T) {
 		_, _, err := applied(t, kubelets, hook)
 		assert.ErrorContains(t, err, want)
 	}
-	_, err := Apply(kubelets, Config(kubelets), &config{})
+	_, _, err := applied(t, sent(t, "static"), func(c *config) { c.HostConfig.Sysctls = map[string]string{"net.core.somaxconn": "5"} })
+	assert.ErrorContains(t, err, "HostConfig.Sysctls: net.core.somaxconn would change the host's network")
+	_, err = Apply(kubelets, Config(kubelets), &config{})
 	assert.ErrorContains(t, err, "HostConfig and NetworkingConfig must not be nil")
 }
 

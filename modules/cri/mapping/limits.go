@@ -95,7 +95,13 @@ func carryLimits(c *change) {
 	})
 	take(&c.edits, "HostConfig.Ulimits", &b.Ulimits, a.Ulimits, c.carryUlimits)
 	take(&c.edits, "HostConfig.Sysctls", &b.Sysctls, a.Sysctls, func(sysctls map[string]string) error {
+		for name := range sysctls {
+			if b.NetworkMode.IsHost() && strings.HasPrefix(name, "net.") {
+				return fmt.Errorf("%s would change the host's network, which the pod has", name)
+			}
+		}
 		c.extra.Sysctl = sysctls
+		c.warn("HostConfig.Sysctls that begin with net. are set for the whole pod")
 		return nil
 	})
 	take(&c.edits, "HostConfig.Umask", &b.Umask, a.Umask, func(mask *uint32) error {

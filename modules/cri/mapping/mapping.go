@@ -14,6 +14,8 @@
 package mapping
 
 import (
+	"reflect"
+
 	"google.golang.org/protobuf/proto"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -73,6 +75,9 @@ type Result struct {
 func Apply(r *runtime.CreateContainerRequest, before, after *types.ContainerCreateConfig) (Result, error) {
 	if after.HostConfig == nil || after.NetworkingConfig == nil {
 		return Result{}, invalid("HostConfig and NetworkingConfig must not be nil")
+	}
+	if reflect.DeepEqual(before, after) { // as nearly always
+		return Result{}, nil
 	}
 	original := proto.Clone(r)
 	left, host := *before, *before.HostConfig

@@ -67,8 +67,11 @@ func TestSecurityOptionsInCRIsWords(t *testing.T) {
 		require.NoError(t, err, option)
 		assert.Equal(t, encoded(t, secured(want)), encoded(t, got), option)
 	}
+	got, _ := mustApply(t, secured(&runtime.LinuxContainerSecurityContext{Seccomp: &runtime.SecurityProfile{ProfileType: runtime.SecurityProfile_Localhost, LocalhostRef: "/p"}}),
+		func(c *config) { c.HostConfig.SecurityOpt = []string{"seccomp=unconfined"} })
+	assert.Empty(t, got.Config.Linux.SecurityContext.Seccomp.LocalhostRef, "containerd wants none")
 	// Back to the defaults.
-	got, _ := mustApply(t, secured(&runtime.LinuxContainerSecurityContext{ApparmorProfile: "unconfined"}),
+	got, _ = mustApply(t, secured(&runtime.LinuxContainerSecurityContext{ApparmorProfile: "unconfined"}),
 		func(c *config) { c.HostConfig.SecurityOpt = nil })
 	assert.Equal(t, encoded(t, confined), encoded(t, got))
 }

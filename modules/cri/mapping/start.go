@@ -22,7 +22,7 @@ import (
 // binds, and each tmpfs but those that every container has.
 func Container(id string, r *runtime.CreateContainerRequest, s *specs.Spec, baseFS string) *types.Container {
 	c := Config(r)
-	c.Env = slices.Clone(own(&s.Process).Env)
+	c.Env = slices.Clone(env(s))
 	points, _ := mountPoints(s)
 	annotations := maps.Clone(s.Annotations)
 	if annotations == nil {
@@ -40,13 +40,13 @@ func Container(id string, r *runtime.CreateContainerRequest, s *specs.Spec, base
 // them already. A pod has its network whatever their priority is. The error is
 // an errdefs.ErrInvalidArgument; s is then not to be used.
 func EditStart(s *specs.Spec, after *types.Container, hooks []registry.RuntimeHook) error {
-	if env := after.Config.Env; !same(own(&s.Process).Env, env) {
-		for _, e := range env {
+	if after := after.Config.Env; !same(env(s), after) {
+		for _, e := range after {
 			if name, _, _ := strings.Cut(e, "="); name == "" || strings.ContainsRune(e, 0) {
 				return invalid("invalid environment variable: %q", e)
 			}
 		}
-		s.Process.Env = ocispec.MergeEnv(nil, env)
+		own(&s.Process).Env = ocispec.MergeEnv(nil, after)
 	}
 	err := differingKeys(s.Annotations, after.Annotations, func(key string, value *string) {
 		if value == nil {
@@ -63,6 +63,13 @@ func EditStart(s *specs.Spec, after *types.Container, hooks []registry.RuntimeHo
 	}
 	addHooks(s, hooks)
 	return nil
+}
+
+func env(s *specs.Spec) []string {
+	if s.Process == nil {
+		return nil
+	}
+	return s.Process.Env
 }
 
 // hookTimeout bounds one runtime hook, in seconds.

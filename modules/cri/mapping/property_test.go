@@ -23,7 +23,7 @@ func encoded(t *testing.T, m proto.Message) []byte {
 	return b
 }
 
-const requests = 300
+const requests = 100
 
 func TestWhatNobodyChangesIsAsItWas(t *testing.T) {
 	for seed := range uint64(requests) {

@@ -1,7 +1,9 @@
 package containerd
 
 import (
+	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -10,9 +12,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/containerd/containerd/api/types/runc/options"
 	"github.com/containerd/containerd/v2/pkg/cap"
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/platforms"
+	"github.com/pelletier/go-toml/v2"
 )
 
 const (
@@ -37,14 +41,14 @@ func (e *Engine) criPlugins() (map[string]any, error) {
 	if restricted {
 		e.log.Warn("this machine lets nobody lower an OOM score (there is no CAP_SYS_RESOURCE): pods' are no lower than the daemon's")
 	}
-	snapshotters := map[string]bool{e.config.Snapshotter: true}
-	handlers := map[string]any{}
-	for name, r := range c.Runtimes {
-		handlers[name] = e.criHandler(name, r)
+	runtimes := map[string]CRIRuntime{runcHandler: {}}
+	maps.Copy(runtimes, c.Runtimes)
+	snapshotters, handlers := map[string]bool{}, map[string]any{}
+	for name, r := range runtimes {
+		if handlers[name], err = e.criHandler(name, r); err != nil {
+			return nil, fmt.Errorf("runtime handler %q: %w", name, err)
+		}
 		snapshotters[cmp.Or(r.Snapshotter, e.config.Snapshotter)] = true
-	}
-	if handlers[runcHandler] == nil {
-		handlers[runcHandler] = e.criHandler(runcHandler, CRIRuntime{})
 	}
 	var unpack []map[string]any
 	for s := range snapshotters {
@@ -78,7 +82,7 @@ func (e *Engine) criPlugins() (map[string]any, error) {
 const runcHandler = "runc"
 
 // criHandler is containerd's configuration of a runtime handler.
-func (e *Engine) criHandler(name string, r CRIRuntime) map[string]any {
+func (e *Engine) criHandler(name string, r CRIRuntime) (map[string]any, error) {
 	h := map[string]any{
 		"sandboxer":                       "podsandbox",
 		"pod_annotations":                 r.PodAnnotations,
@@ -86,27 +90,44 @@ func (e *Engine) criHandler(name string, r CRIRuntime) map[string]any {
 		"snapshotter":                     r.Snapshotter,
 		"privileged_without_host_devices": r.PrivilegedWithoutHostDevices,
 	}
-	options := map[string]any{}
+	opts := map[string]any{}
 	switch {
 	case r.Shim == "":
 		shim, ours := e.Runtime()
 		h["runtime_type"], h["runtime_path"] = plugins.RuntimeRuncV2, shim
-		options["SystemdCgroup"] = e.cgroupDriver() == CgroupSystemd
-		options["BinaryName"], options["Root"] = ours.BinaryName, ours.Root
+		opts["SystemdCgroup"] = e.cgroupDriver() == CgroupSystemd
+		opts["BinaryName"], opts["Root"] = ours.BinaryName, ours.Root
 		if r.Binary != "" {
 			// What one runtime keeps of its containers another cannot read.
-			options["BinaryName"], options["Root"] = r.Binary, filepath.Join(e.config.State, "runtimes", name)
+			opts["BinaryName"], opts["Root"] = r.Binary, filepath.Join(e.config.State, "runtimes", name)
 		}
 	case filepath.IsAbs(r.Shim):
 		h["runtime_type"], h["runtime_path"] = shimType(r.Shim), r.Shim
 	default:
 		h["runtime_type"] = r.Shim
 	}
-	maps.Copy(options, r.Options)
-	if len(options) > 0 {
-		h["options"] = options
+	maps.Copy(opts, r.Options)
+	if r.Shim == "" {
+		if err := checkOptions(opts); err != nil {
+			return nil, err
+		}
 	}
-	return h
+	if len(opts) > 0 {
+		h["options"] = opts
+	}
+	return h, nil
+}
+
+// checkOptions refuses what containerd would overlook in our shim's options.
+func checkOptions(o map[string]any) error {
+	text, err := toml.Marshal(o)
+	if err == nil {
+		err = toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields().Decode(&options.Options{})
+	}
+	if unknown := (*toml.StrictMissingError)(nil); errors.As(err, &unknown) {
+		return fmt.Errorf("unknown option %q", strings.Join(unknown.Errors[0].Key(), "."))
+	}
+	return err
 }
 
 // shimType is the type of a shim by containerd's rule for names:

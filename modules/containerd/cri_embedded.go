@@ -3,6 +3,7 @@ package containerd
 import (
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"time"
 
@@ -10,12 +11,19 @@ import (
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/plugin"
 	"github.com/containerd/plugin/registry"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/test/bufconn"
 )
 
-// criStopTimeout is how long the stop waits for calls of CRI in progress.
-const criStopTimeout = 5 * time.Second
+const (
+	// criStopTimeout is how long the stop waits for calls of CRI that it has
+	// cancelled.
+	criStopTimeout = 5 * time.Second
+	// criBuffer holds what is on its way, in each direction, in bytes. With it
+	// long output passes faster than through a socket.
+	criBuffer = 256 << 10
+)
 
 // isCRI tells the plugins that make up containerd's CRI. They are in this
 // binary only when somebody imports package criplugins.
@@ -67,21 +75,35 @@ func (e *Engine) startCRI(ctx context.Context, l *loader, direct *client.Client,
 // serveCRI has a server of its own for CRI, so that nothing else of containerd
 // can be reached through it.
 func (e *Engine) serveCRI(cri interface{ Register(*grpc.Server) error }) error {
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(MaxCRIMessage), grpc.MaxSendMsgSize(MaxCRIMessage))
+	calls := semaphore.NewWeighted(math.MaxInt64)
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(MaxCRIMessage), grpc.MaxSendMsgSize(MaxCRIMessage),
+		grpc.UnaryInterceptor(func(ctx context.Context, request any, _ *grpc.UnaryServerInfo, call grpc.UnaryHandler) (any, error) {
+			if err := calls.Acquire(ctx, 1); err != nil {
+				return nil, err
+			}
+			defer calls.Release(1)
+			return call(ctx, request)
+		}))
 	if err := cri.Register(server); err != nil {
 		return err
 	}
-	listener := bufconn.Listen(1 << 20)
+	listener := bufconn.Listen(criBuffer)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
 		_ = server.Serve(listener) // ends with the stop alone
 	}()
 	e.onStop(func() error {
-		cut := time.AfterFunc(criStopTimeout, server.Stop)
-		defer cut.Stop()
-		server.GracefulStop()
+		server.Stop()
 		<-served
+		// Those in progress are cancelled and clean up before containerd ends.
+		// There is no waiting for streams: that of events does not end before
+		// the next event.
+		ctx, cancel := context.WithTimeout(context.Background(), criStopTimeout)
+		defer cancel()
+		if calls.Acquire(ctx, math.MaxInt64) != nil {
+			e.log.Warn("calls of CRI go on although they were cancelled")
+		}
 		return nil
 	})
 	return e.dialCRI("passthrough:///cri", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {

@@ -68,6 +68,9 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 			return err
 		}
 		maps.Copy(l.config, cri)
+		if err := completeBundles(filepath.Join(state, taskManager, PodNamespace), e.binaries.shim); err != nil {
+			return err
+		}
 	}
 	e.onStop(catchFatal(e.fail))
 	l.begin(ctx)

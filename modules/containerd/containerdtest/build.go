@@ -19,6 +19,9 @@ func Build() {
 		return
 	}
 	err := provideRunc()
+	if err == nil {
+		_, err = cached("pause", buildPause)
+	}
 	for _, p := range [][3]string{{"box", ".", "./e2e/box"}, {"roles", ".", rolesPackage}, {"containerd", "tools/containerd", stockPackage}} {
 		if err == nil {
 			_, err = cachedProgram(p[0], p[1], p[2])

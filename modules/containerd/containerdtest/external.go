@@ -16,39 +16,60 @@ import (
 )
 
 // StockContainerd runs an unchanged containerd of the version that the engine
-// embeds, until the end of the test, and returns its address.
+// embeds, without CRI, until the end of the test, and returns its address.
 func StockContainerd(t testing.TB) string {
+	t.Helper()
+	s := newStock(t, `disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]`)
+	s.Start(t)
+	return s.Address
+}
+
+// Stock is an unchanged containerd of the version that the engine embeds.
+type Stock struct {
+	// Address is that of its socket.
+	Address string
+
+	config string // file
+	cmd    *exec.Cmd
+	log    bytes.Buffer
+}
+
+// newStock makes one with additional lines of configuration; it ends with the
+// test.
+func newStock(t testing.TB, config string) *Stock {
 	t.Helper()
 	RequireRoot(t)
 	dir, err := os.MkdirTemp("/tmp", "pxc")
 	require.NoError(t, err)
 	t.Cleanup(func() { removeRoot(t, dir) })
-	address := filepath.Join(dir, "c.sock")
-	config := filepath.Join(dir, "config.toml")
-	require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `version = 4
+	s := &Stock{Address: filepath.Join(dir, "c.sock"), config: filepath.Join(dir, "config.toml")}
+	require.NoError(t, os.WriteFile(s.config, fmt.Appendf(nil, `version = 4
 root = %q
 state = %q
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "io.containerd.cri.v1.runtime", "io.containerd.nri.v1.nri"]
+%s
 [plugins."io.containerd.server.v1.grpc"]
   address = %q
 [plugins."io.containerd.server.v1.ttrpc"]
   address = %q
 [plugins."io.containerd.shim.v1.manager"]
   socket_dir = %q
-`, filepath.Join(dir, "d"), filepath.Join(dir, "x"), address, address+".ttrpc", filepath.Join(dir, "s")), 0o600))
-
-	var log bytes.Buffer
-	cmd := exec.Command(program(t, "containerd", "tools/containerd", stockPackage), "--config", config)
-	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(t, cmd.Start())
+`, filepath.Join(dir, "d"), filepath.Join(dir, "x"), config, s.Address, s.Address+".ttrpc", filepath.Join(dir, "s")), 0o600))
 	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
+		s.Stop()
 		if t.Failed() {
-			t.Logf("containerd's log:\n%s", log.String())
+			t.Logf("containerd's log:\n%s", s.log.String())
 		}
 	})
-	c, err := client.New(address)
+	return s
+}
+
+// Start has it run and waits until it answers.
+func (s *Stock) Start(t testing.TB) {
+	t.Helper()
+	s.cmd = exec.Command(program(t, "containerd", "tools/containerd", stockPackage), "--config", s.config)
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	require.NoError(t, s.cmd.Start())
+	c, err := client.New(s.Address)
 	require.NoError(t, err)
 	defer c.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -56,5 +77,14 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", 
 	serving, err := c.IsServing(ctx)
 	require.NoError(t, err)
 	require.True(t, serving)
-	return address
+}
+
+// Stop ends it, if it runs; containers go on.
+func (s *Stock) Stop() {
+	if s.cmd == nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	_ = s.cmd.Wait()
+	s.cmd = nil
 }

@@ -81,11 +81,19 @@ func Config(t testing.TB) containerd.Config {
 // containers.
 func Start(t testing.TB, c containerd.Config) *containerd.Engine {
 	t.Helper()
+	if c.CRI != nil && c.CRI.Pause == "" {
+		withPause := *c.CRI
+		withPause.Pause = pause(t)
+		c.CRI = &withPause
+	}
 	e := containerd.New(c, Log(t))
 	require.NoError(t, e.Start(t.Context()))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
+		if e.CRI() != nil {
+			removePods(ctx, t, e)
+		}
 		if e.Client() != nil { // not stopped by the test
 			removeContainers(ctx, t, e.Client())
 		}

@@ -3,8 +3,10 @@ package criplugins_test
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -15,7 +17,12 @@ import (
 
 func TestMain(m *testing.M) { containerdtest.Main(m) }
 
-const box = "docker.io/test/box:1"
+const (
+	box = "docker.io/test/box:1"
+
+	waitFor = 20 * time.Second
+	tick    = 5 * time.Millisecond
+)
 
 // kubelet calls CRI as kubelet does.
 type kubelet struct {
@@ -64,17 +71,21 @@ func (k kubelet) container(t testing.TB, sandbox string, p *cri.PodSandboxConfig
 	return made.ContainerId
 }
 
-// importBox gives pods the image of containerdtest.
-func importBox(t testing.TB, e *containerd.Engine) {
+// give gives pods an image.
+func give(t testing.TB, e *containerd.Engine, name string, img v1.Image) {
 	t.Helper()
-	imported, err := e.PodClient().Import(t.Context(), containerdtest.Archive(t, box, containerdtest.Box(t)))
+	imported, err := e.PodClient().Import(t.Context(), containerdtest.Archive(t, name, img))
 	require.NoError(t, err)
 	require.NoError(t, client.NewImage(e.PodClient(), imported[0]).Unpack(t.Context(), e.Snapshotter()))
-	k := kubeletOf(e)
-	require.Eventually(t, func() bool {
-		s, err := k.ImageStatus(t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: box}})
-		return err == nil && s.Image != nil
-	}, waitFor, tick)
+	require.Eventually(t, func() bool { return kubeletOf(e).image(t, name) != nil }, waitFor, tick)
+}
+
+// image is what CRI knows of an image; nil when that is nothing.
+func (k kubelet) image(t testing.TB, name string) *cri.Image {
+	t.Helper()
+	s, err := k.ImageStatus(t.Context(), &cri.ImageStatusRequest{Image: &cri.ImageSpec{Image: name}})
+	require.NoError(t, err)
+	return s.Image
 }
 
 func read(t testing.TB, file string) string {

@@ -3,7 +3,6 @@ package criplugins_test
 import (
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,23 +12,26 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
 )
 
-const (
-	waitFor = 20 * time.Second
-	tick    = 5 * time.Millisecond
-)
-
-func TestAPodLivesAndDies(t *testing.T) {
-	e := containerdtest.Start(t, containerdtest.CRI(t))
-	live(t, e)
+func TestAPodFromItsStartToItsRemoval(t *testing.T) {
+	t.Run("embedded", func(t *testing.T) {
+		wholeLife(t, containerdtest.Start(t, containerdtest.CRI(t)), true)
+	})
+	t.Run("external", func(t *testing.T) {
+		stock, c := containerdtest.StockCRI(t)
+		stock.Start(t)
+		e := containerdtest.Start(t, c)
+		give(t, e, containerdtest.StockPause, containerdtest.Pause(t))
+		wholeLife(t, e, false) // its state is not where containerd keeps it by default
+	})
 }
 
-func live(t *testing.T, e *containerd.Engine) {
+func wholeLife(t *testing.T, e *containerd.Engine, knownRoot bool) {
 	ctx := t.Context()
 	k := kubeletOf(e)
-	importBox(t, e)
+	give(t, e, box, containerdtest.Box(t))
 	p := pod(t, "p")
 	sandbox := k.run(t, p)
-	id := k.container(t, sandbox, p, "echo hello; while [ ! -e /end ]; do sleep 0.02; done; exit 3")
+	id := k.container(t, sandbox, p, "echo hello; sleep 100")
 
 	ran, err := k.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: id, Cmd: []string{"sh", "-c", "cat /vol/from-image; exit 4"}})
 	require.NoError(t, err)
@@ -38,12 +40,16 @@ func live(t *testing.T, e *containerd.Engine) {
 	log := filepath.Join(p.LogDirectory, "c.log")
 	require.Eventually(t, func() bool { return len(read(t, log)) > 0 }, waitFor, tick)
 	assert.Regexp(t, `^\S+ stdout F hello\n$`, read(t, log))
-	assert.Equal(t, "from the image\n", read(t, filepath.Join(e.PodRootFS(id), "vol", "from-image")))
+	if knownRoot {
+		assert.Equal(t, "from the image\n", read(t, filepath.Join(e.PodRootFS(id), "vol", "from-image")))
+	}
 	container, err := e.PodClient().LoadContainer(ctx, id)
 	require.NoError(t, err)
-	assert.Equal(t, id, container.ID())
+	spec, err := container.Spec(ctx)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"sh", "-c", "echo hello; sleep 100"}, spec.Process.Args)
 
-	_, err = k.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: id, Timeout: 1})
+	_, err = k.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: id, Timeout: 0})
 	require.NoError(t, err)
 	_, err = k.RemoveContainer(ctx, &cri.RemoveContainerRequest{ContainerId: id})
 	require.NoError(t, err)
@@ -54,4 +60,36 @@ func live(t *testing.T, e *containerd.Engine) {
 	left, err := e.PodClient().Containers(ctx)
 	require.NoError(t, err)
 	assert.Empty(t, left)
+}
+
+func TestPodsRunThroughARestartOfTheEngine(t *testing.T) {
+	c := containerdtest.CRI(t)
+	e := containerd.New(c, containerdtest.Log(t))
+	require.NoError(t, e.Start(t.Context()))
+	give(t, e, box, containerdtest.Box(t))
+	p := pod(t, "p")
+	k := kubeletOf(e)
+	sandbox := k.run(t, p)
+	id := k.container(t, sandbox, p, "i=0; while true; do i=$((i+1)); echo $i; sleep 0.05; done")
+	before := statusOf(t, k, id)
+	require.NoError(t, e.Stop(t.Context()))
+
+	e = containerdtest.Start(t, c)
+	k = kubeletOf(e)
+	after := statusOf(t, k, id)
+	assert.Equal(t, cri.ContainerState_CONTAINER_RUNNING, after.State)
+	assert.Equal(t, before.StartedAt, after.StartedAt)
+	s, err := k.PodSandboxStatus(t.Context(), &cri.PodSandboxStatusRequest{PodSandboxId: sandbox})
+	require.NoError(t, err)
+	assert.Equal(t, cri.PodSandboxState_SANDBOX_READY, s.Status.State)
+	log := filepath.Join(p.LogDirectory, "c.log")
+	length := len(read(t, log))
+	require.Eventually(t, func() bool { return len(read(t, log)) > length }, waitFor, tick, "its log goes on")
+}
+
+func statusOf(t *testing.T, k kubelet, id string) *cri.ContainerStatus {
+	t.Helper()
+	s, err := k.ContainerStatus(t.Context(), &cri.ContainerStatusRequest{ContainerId: id})
+	require.NoError(t, err)
+	return s.Status
 }

@@ -165,8 +165,10 @@ func TestInvokeMayHaveAShorterDeadlineAndStillTheMetadata(t *testing.T) {
 			defer cancel()
 			return invoke(ctx, b)
 		})})
-	_, err := s.call(metadata.AppendToOutgoingContext(within(t), "traceparent", "1"), create, nil)
+	ctx := within(t)
+	_, err := s.call(metadata.AppendToOutgoingContext(ctx, "traceparent", "1"), create, nil)
 	assert.Equal(t, codes.DeadlineExceeded, status.Code(err))
+	assert.NoError(t, ctx.Err(), "it was the client's deadline")
 	md := <-came
 	assert.Equal(t, []string{"1"}, md["traceparent"])
 	assert.Empty(t, md["containerd-namespace"], "what is not the client's goes nowhere")

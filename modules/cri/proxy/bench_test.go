@@ -72,11 +72,11 @@ func roads(b *testing.B, n int, interceptors map[string]Interceptor) [][]*road {
 	serve(upstream, memory)
 
 	external, l := listen("external")
-	serve(NewServer(dial(b, socket), interceptors, zap.NewNop()), l)
+	serve(New(dial(b, socket), interceptors, zap.NewNop()).Server, l)
 	embedded, l := listen("embedded")
-	serve(NewServer(dial(b, "/ignored", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+	serve(New(dial(b, "/ignored", grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 		return memory.DialContext(ctx)
-	})), interceptors, zap.NewNop()), l)
+	})), interceptors, zap.NewNop()).Server, l)
 
 	all := make([][]*road, n)
 	for i := range all {

@@ -78,15 +78,10 @@ func New(upstream grpc.ClientConnInterface, interceptors map[string]Interceptor,
 	return s
 }
 
-// NewServer is New for those who need no Shutdown.
-func NewServer(upstream grpc.ClientConnInterface, interceptors map[string]Interceptor, log *zap.Logger, o ...grpc.ServerOption) *grpc.Server {
-	return New(upstream, interceptors, log, o...).Server
-}
-
 // Shutdown refuses new calls, ends streams of responses, which may have no
 // end of their own (GetContainerEvents), with Unavailable, and waits for the
-// other calls in progress. What is left when ctx ends is broken off; that is an error. It
-// is safe without Serve, and twice.
+// other calls in progress. What is left when ctx ends is broken off, which is
+// an error. Shutdown is safe without Serve, and twice.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	stopped := make(chan struct{})

@@ -71,7 +71,8 @@ func (h *archiveHandlers) copyFrom(ctx context.Context, w http.ResponseWriter, r
 	})
 }
 
-// copyTo unpacks the tar archive in the body.
+// copyTo unpacks the tar archive in the body. Meanwhile the container cannot be
+// started.
 func (h *archiveHandlers) copyTo(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	q := query(r)
 	at, err := pathOf(q)
@@ -80,7 +81,7 @@ func (h *archiveHandlers) copyTo(ctx context.Context, w http.ResponseWriter, r *
 	}
 	return h.backend.CopyTo(ctx, r.PathValue("name"), containers.CopyToOptions{
 		Path: at, NoOverwriteDirNonDir: q.flag("noOverwriteDirNonDir"), CopyUIDGID: q.flag("copyUIDGID"),
-	}, newUpload(w, r))
+	}, newUpload(w, r, heldTimeout))
 }
 
 // export sends the root filesystem as a tar archive.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -129,4 +130,27 @@ func TestAnArchiveThatBreaksOffIsNoWholeAnswer(t *testing.T) {
 	_, err = io.ReadAll(from.Content)
 	assert.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.NoError(t, from.Content.Close())
+}
+
+// An upload may begin late, but one that others wait for may not pause for long.
+func TestAnUploadThatPausesIsEnded(t *testing.T) {
+	const pause = 200 * time.Millisecond
+	ended := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.ReadAll(newUpload(w, r, pause))
+		ended <- err
+	}))
+	defer server.Close()
+	from, to := io.Pipe()
+	go func() {
+		time.Sleep(3 * pause) // not yet begun
+		_, _ = io.WriteString(to, "half")
+	}()
+	defer to.Close()
+	res, err := http.Post(server.URL, "application/x-tar", from)
+	if err == nil {
+		res.Body.Close()
+	}
+	require.ErrorIs(t, <-ended, errSlowBody)
+	from.Close()
 }

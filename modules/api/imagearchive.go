@@ -46,7 +46,7 @@ func (h *imageHandlers) importArchive(ctx context.Context, w http.ResponseWriter
 		return err
 	}
 	id, err := h.backend.Import(ctx, images.ImportOptions{
-		Source: newUpload(w, r), Target: target, Platform: platform, Message: q.text("message"), Changes: q.values["changes"],
+		Source: newUpload(w, r, uploadTimeout), Target: target, Platform: platform, Message: q.text("message"), Changes: q.values["changes"],
 	})
 	if err != nil {
 		return err

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -16,7 +18,11 @@ import (
 
 // uploadTimeout bounds how long an upload may pause: longer than other
 // requests, for somebody may have to type a password at its other end.
-const uploadTimeout = 5 * time.Minute
+// heldTimeout is that of one for which others wait once it has begun.
+const (
+	uploadTimeout = 5 * time.Minute
+	heldTimeout   = 20 * time.Second
+)
 
 // pull fetches an image and tells how far it is. What fails before the first
 // news gets an ordinary answer.
@@ -84,7 +90,7 @@ func (h *imageHandlers) load(ctx context.Context, w http.ResponseWriter, r *http
 	if q.err != nil {
 		return q.err
 	}
-	body := newUpload(w, r)
+	body := newUpload(w, r, uploadTimeout)
 	// News may come while the body is read: HTTP/1 clients are not ready for
 	// that unless both sides agree.
 	_ = http.NewResponseController(w).EnableFullDuplex()
@@ -95,17 +101,26 @@ func (h *imageHandlers) load(ctx context.Context, w http.ResponseWriter, r *http
 
 // upload is a body that may take long as long as it moves.
 type upload struct {
-	io.Reader
+	body    io.Reader
 	control *http.ResponseController
+	// How long it may pause before anything has come, and afterwards.
+	first, pause time.Duration
 }
 
-func newUpload(w http.ResponseWriter, r *http.Request) *upload {
-	return &upload{r.Body, http.NewResponseController(w)}
+func newUpload(w http.ResponseWriter, r *http.Request, pause time.Duration) *upload {
+	return &upload{r.Body, http.NewResponseController(w), uploadTimeout, pause}
 }
 
 func (u *upload) Read(p []byte) (int, error) {
-	_ = u.control.SetReadDeadline(time.Now().Add(uploadTimeout))
-	return u.Reader.Read(p)
+	_ = u.control.SetReadDeadline(time.Now().Add(u.first))
+	n, err := u.body.Read(p)
+	if n > 0 {
+		u.first = u.pause
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = errSlowBody
+	}
+	return n, err
 }
 
 // progress is the stream of messages of a pull or load.

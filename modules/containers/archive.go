@@ -61,22 +61,23 @@ func (s *Service) CopyFrom(ctx context.Context, name, at string, begin func(cont
 }
 
 // CopyTo unpacks a tar archive, which may be compressed, in a container, which
-// may run or not.
+// may run or not. One that does not run cannot be started meanwhile: that
+// begins when the archive does.
 func (s *Service) CopyTo(ctx context.Context, name string, o CopyToOptions, archive io.Reader) error {
 	c, err := s.index.get(name)
 	if err != nil {
 		return err
 	}
+	content, err := decompress.NewReader(archive)
+	if err != nil {
+		return invalid("%v", err)
+	}
+	defer content.Close()
 	err = s.withView(ctx, c, writing, func(ctx context.Context, v *fsview.View) error {
 		unpack, err := s.unpackOptions(c, v, o)
 		if err != nil {
 			return err
 		}
-		content, err := decompress.NewReader(archive)
-		if err != nil {
-			return invalid("%v", err)
-		}
-		defer content.Close()
 		s.publish(c, eventtypes.ActionExtractToDir)
 		return v.Unpack(ctx, content, unpack)
 	})

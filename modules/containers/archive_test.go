@@ -143,6 +143,23 @@ func TestAStalledCopyHoldsNoStart(t *testing.T) {
 	assert.Equal(t, "web", f.withFile(t, id))
 }
 
+// Nor does one who is still to send the first of what he copies.
+func TestACopyThatHasNotBegunHoldsNoStart(t *testing.T) {
+	f := newFixture(t, nil)
+	id := f.create(t, "", nil, "true")
+	from, to := io.Pipe()
+	done := make(chan error, 1)
+	go func() { done <- f.CopyTo(context.Background(), id, CopyToOptions{Path: "/tmp"}, from) }()
+	_, err := to.Write(nil) // it reads
+	require.NoError(t, err)
+	assert.Zero(t, f.startAndWait(t, id))
+	_, err = io.Copy(to, tarOf(t, "late", "web"))
+	require.NoError(t, err)
+	require.NoError(t, to.Close())
+	require.NoError(t, <-done)
+	assert.Equal(t, "web", f.copyFrom(t, id, "/tmp/late")["late"])
+}
+
 // withFile copies a file into a container and out again.
 func (f *fixture) withFile(t *testing.T, id string) string {
 	t.Helper()

@@ -67,6 +67,7 @@ type unpacker struct {
 	options UnpackOptions
 	archive *tar.Reader
 	buf     []byte
+	sparse  int64 // bytes of the sparse files so far, holes with them
 	// The directory of the last entry, which is often that of the next.
 	dir    string
 	parent *os.File
@@ -214,12 +215,19 @@ func (u *unpacker) file(ctx context.Context, parent *os.File, base string, h *ta
 	}
 	f := os.NewFile(uintptr(fd), path.Join(u.dir, base))
 	defer f.Close()
+	write := f.Write
+	if isSparse(h) {
+		if err := u.reserve(f, h); err != nil {
+			return err
+		}
+		write = func(p []byte) (int, error) { return writeSparse(f, p) }
+	}
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n, err := u.archive.Read(u.buf)
-		if _, err := f.Write(u.buf[:n]); err != nil {
+		if _, err := write(u.buf[:n]); err != nil {
 			return err
 		}
 		if errors.Is(err, io.EOF) {

@@ -28,6 +28,3 @@ func forbidden(format string, args ...any) error {
 func unsupported(format string, args ...any) error {
 	return errdefs.ErrNotImplemented.WithMessage(fmt.Sprintf(format, args...))
 }
-
-// failed is of no class, for which clients get dockerd's 500.
-func failed(format string, args ...any) error { return fmt.Errorf(format, args...) }

@@ -41,7 +41,7 @@ func (s *Service) bind(sb *sandbox, key portKey) error {
 	defer s.mu.Unlock()
 	for taken, container := range s.ports {
 		if taken.meets(key) {
-			return failed("Bind for %s failed: port is already allocated%s", key, s.byContainer(container))
+			return fmt.Errorf("Bind for %s failed: port is already allocated%s", key, s.byContainer(container))
 		}
 	}
 	fd, _, err := bindPort(key.protocol, key.addr, key.port)

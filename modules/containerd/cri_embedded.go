@@ -49,6 +49,7 @@ func (e *Engine) startCRI(ctx context.Context, l *loader, direct *client.Client,
 		if err := e.writeSandboxImage(ctx, name, program); err != nil {
 			return fmt.Errorf("image of pods' first process: %w", err)
 		}
+		e.keepSandboxImage(ctx, name, program)
 	}
 	if err := l.load(isCRI); err != nil {
 		return fmt.Errorf("start containerd's CRI: %w", err)

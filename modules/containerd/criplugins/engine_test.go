@@ -81,6 +81,25 @@ func TestTheImageOfPodsIsPinnedAndSurvivesRestartsAndTheCollector(t *testing.T) 
 	}
 }
 
+func TestTheImageOfPodsComesBackWhenItIsRemoved(t *testing.T) {
+	e := containerdtest.Start(t, containerdtest.CRI(t))
+	k := kubeletOf(e)
+	found, err := e.PodClient().ImageService().List(t.Context(), "name~=^pouchfx.local/pause:")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	for range 3 {
+		id := k.image(t, found[0].Name).Id
+		_, err = k.RemoveImage(t.Context(), &cri.RemoveImageRequest{Image: &cri.ImageSpec{Image: id}})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			image := k.image(t, found[0].Name)
+			return image != nil && image.Pinned
+		}, waitFor, tick)
+	}
+	collect(t, e)
+	k.run(t, pod(t, "p"))
+}
+
 // collect has garbage collected, now.
 func collect(t *testing.T, e *containerd.Engine) {
 	t.Helper()

@@ -13,9 +13,20 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
 	_ "github.com/pouchfx/pouchfx/modules/containerd/criplugins"
+	"github.com/pouchfx/pouchfx/modules/containerd/shim"
+	"github.com/pouchfx/pouchfx/modules/networks/cnitest"
+	"github.com/pouchfx/pouchfx/modules/networks/netnstest"
 )
 
-func TestMain(m *testing.M) { containerdtest.Main(m) }
+// TestMain has the tests run in a network namespace: they make a bridge.
+func TestMain(m *testing.M) {
+	if !shim.Requested() {
+		cnitest.Build()
+		containerdtest.Build()
+		netnstest.Enter()
+	}
+	containerdtest.Main(m)
+}
 
 const (
 	box = "docker.io/test/box:1"

@@ -21,6 +21,7 @@ include tools/runc.mk
 include tools/shim.mk
 include tools/pause.mk
 include tools/cni.mk
+include tools/kubernetes.mk
 
 build: assets $(DEMO)/guest.bin ## the complete binary, bin/demo-daemon
 	@# go knows better than make what is up to date.
@@ -42,6 +43,7 @@ lint: ## gofmt, go vet and staticcheck
 	test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags minimal ./cmd/...
+	$(GO) vet -tags kubernetes ./e2e
 	$(LINT) ./...
 
 unit: ## unit tests with the race detector

@@ -19,8 +19,8 @@ import (
 	"github.com/pouchfx/pouchfx/types"
 )
 
-func TestHooksChangeWhatKubernetesCreates(t *testing.T) {
-	h := &hooks{}
+func hooksChangeWhatKubernetesCreates(t *testing.T, f *fixture) {
+	h := f.hooks
 	var meta *types.SandboxMeta
 	h.preCri = func(_ context.Context, c *types.ContainerCreateConfig, m *types.SandboxMeta) error {
 		meta = m
@@ -34,7 +34,6 @@ func TestHooksChangeWhatKubernetesCreates(t *testing.T) {
 		c.HostConfig.PidsLimit = new(int64(77))
 		return nil
 	}
-	f := newFixture(t, h)
 	id := f.run(t, "change", containerConfig("main"))
 
 	env := f.exec(t, id, "env")
@@ -67,9 +66,8 @@ func TestHooksChangeWhatKubernetesCreates(t *testing.T) {
 	assert.Equal(t, asked, requests[2])
 }
 
-func TestAHookMayRefuseAContainer(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func aHookMayRefuseAContainer(t *testing.T, f *fixture) {
+	h := f.hooks
 	p := f.podConfig("refuse")
 	pod := f.runPod(t, p)
 	for name, c := range map[string]struct {
@@ -115,9 +113,8 @@ func TestAHookMayRefuseAContainer(t *testing.T) {
 	assert.NoError(t, err, "nothing of the name is left")
 }
 
-func TestTheDaemonsOwnAnnotationIsNotForOthers(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func theDaemonsOwnAnnotationIsNotForOthers(t *testing.T, f *fixture) {
+	h := f.hooks
 	p := f.podConfig("own")
 	c := containerConfig("main")
 	c.Annotations = map[string]string{AnnotationSpec: `{}`}
@@ -128,8 +125,7 @@ func TestTheDaemonsOwnAnnotationIsNotForOthers(t *testing.T) {
 	assert.Empty(t, calls)
 }
 
-func TestRequestsWithoutTheirPartsAreRefusedByUpstream(t *testing.T) {
-	f := newFixture(t, &hooks{})
+func requestsWithoutTheirPartsAreRefusedByUpstream(t *testing.T, f *fixture) {
 	for name, r := range map[string]*runtime.CreateContainerRequest{
 		"empty":             {},
 		"no config":         {PodSandboxId: "x"},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -122,7 +123,6 @@ func (h *hooks) PostPull(ctx context.Context, snapshotter string, image client.I
 // fixture is an endpoint over an engine, with a client.
 type fixture struct {
 	*hooks
-	config   containerd.Config
 	engine   *containerd.Engine
 	endpoint *Endpoint
 	socket   string
@@ -132,15 +132,13 @@ type fixture struct {
 	images  runtime.ImageServiceClient
 }
 
-// newFixture starts an embedded engine with CRI, an endpoint before it whose
-// chains have one plugin, "h", and has the image box in it.
-func newFixture(t testing.TB, h *hooks) *fixture {
+// newFixture puts an endpoint, whose chains have one plugin, "h", before an
+// engine that has the image box.
+func newFixture(t testing.TB, engine *containerd.Engine) *fixture {
 	t.Helper()
-	config := containerdtest.CRI(t)
-	config.CRI.CNIConfDir, config.CRI.CNIBinDirs = podNetwork(t), []string{cnitest.Dir()}
-	f := &fixture{hooks: h, config: config, engine: containerdtest.Start(t, config)}
+	f := &fixture{hooks: &hooks{}, engine: engine}
 	f.serve(t)
-	f.load(t, "box")
+	f.load(t, "box", containerdtest.Box(t))
 	return f
 }
 
@@ -171,9 +169,6 @@ func (f *fixture) serve(t testing.TB) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if f.engine.CRI() != nil {
-			f.removePods(ctx, t)
-		}
 		require.NoError(t, conn.Close())
 		require.NoError(t, f.endpoint.Stop(ctx))
 	})
@@ -183,37 +178,25 @@ type noSettings struct{}
 
 func (noSettings) Plugin(string, *plugins.Policy, any) error { return nil }
 
-// removePods ends what a test has left.
-func (f *fixture) removePods(ctx context.Context, t testing.TB) {
+// load puts an image under a name into CRI's namespace, and waits until CRI,
+// which learns of it by an event, knows it.
+func (f *fixture) load(t testing.TB, name string, image v1.Image) {
 	t.Helper()
-	list, err := f.runtime.ListPodSandbox(ctx, &runtime.ListPodSandboxRequest{})
-	require.NoError(t, err)
-	for _, p := range list.Items {
-		_, err := f.runtime.StopPodSandbox(ctx, &runtime.StopPodSandboxRequest{PodSandboxId: p.Id})
-		require.NoError(t, err)
-		_, err = f.runtime.RemovePodSandbox(ctx, &runtime.RemovePodSandboxRequest{PodSandboxId: p.Id})
-		require.NoError(t, err)
-	}
-}
-
-// load puts the image box under a name into CRI's namespace.
-func (f *fixture) load(t testing.TB, name string) {
-	t.Helper()
-	imported, err := f.engine.PodClient().Import(t.Context(), containerdtest.Archive(t, name, containerdtest.Box(t)))
+	imported, err := f.engine.PodClient().Import(t.Context(), containerdtest.Archive(t, name, image))
 	require.NoError(t, err)
 	for _, i := range imported {
 		require.NoError(t, client.NewImage(f.engine.PodClient(), i).Unpack(t.Context(), f.engine.Snapshotter()))
 	}
-	f.waitImage(t, name)
-}
-
-// waitImage waits until CRI, which learns of it by an event, knows an image.
-func (f *fixture) waitImage(t testing.TB, name string) {
-	t.Helper()
 	require.Eventually(t, func() bool {
 		r, err := f.images.ImageStatus(t.Context(), &runtime.ImageStatusRequest{Image: &runtime.ImageSpec{Image: name}})
 		return err == nil && r.Image != nil
 	}, 10*time.Second, 20*time.Millisecond)
+}
+
+// forget lets the next test begin anew.
+func (h *hooks) forget() {
+	h.preCri, h.preCreate, h.preStart, h.preUpdate, h.postUpdate, h.postPull = nil, nil, nil, nil, nil, nil
+	h.seen()
 }
 
 // podNetwork configures a bridge for pods.

@@ -40,9 +40,8 @@ func (f *fixture) names(t *testing.T) []string {
 	return names
 }
 
-func TestPostPullSeesWhatKubernetesPulls(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func postPullSeesWhatKubernetesPulls(t *testing.T, f *fixture) {
+	h := f.hooks
 	registry := containerdtest.NewRegistry(t)
 	reference := registry.Push(t, "team/app:v1", containerdtest.Box(t))
 	var kept client.Image
@@ -67,9 +66,8 @@ func TestPostPullSeesWhatKubernetesPulls(t *testing.T) {
 	assert.Equal(t, plugins.Pod{Name: "puller", Namespace: "default", UID: "uid-puller"}, requests[0].Pod)
 }
 
-func TestAPullThatAHookRefusesLeavesNoName(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func aPullThatAHookRefusesLeavesNoName(t *testing.T, f *fixture) {
+	h := f.hooks
 	registry := containerdtest.NewRegistry(t)
 	box := containerdtest.Box(t)
 	reference := registry.Push(t, "team/app:v1", box)
@@ -103,9 +101,8 @@ func TestAPullThatAHookRefusesLeavesNoName(t *testing.T) {
 	})
 }
 
-func TestUpstreamRefusesBadPulls(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func upstreamRefusesBadPulls(t *testing.T, f *fixture) {
+	h := f.hooks
 	registry := containerdtest.NewRegistry(t)
 	for _, image := range []string{"", "UPPER CASE", registry.Host + "/none:v1"} {
 		_, err := f.pull(t, image)

@@ -18,8 +18,8 @@ import (
 	"github.com/pouchfx/pouchfx/types"
 )
 
-func TestAStartHasWhatPreStartAsksFor(t *testing.T) {
-	h := &hooks{}
+func aStartHasWhatPreStartAsksFor(t *testing.T, f *fixture) {
+	h := f.hooks
 	shared, note := t.TempDir(), filepath.Join(t.TempDir(), "order")
 	require.NoError(t, os.WriteFile(filepath.Join(shared, "file"), []byte("mounted"), 0o644))
 	var seen *types.Container
@@ -32,7 +32,6 @@ func TestAStartHasWhatPreStartAsksFor(t *testing.T) {
 		say := func(word string) []string { return []string{"/bin/sh", "sh", "-c", "echo " + word + " >> " + note} }
 		return []int{-3, 9}, [][]string{say("last"), say("first")}, nil
 	}
-	f := newFixture(t, h)
 	id := f.run(t, "started", containerConfig("main"))
 
 	assert.Contains(t, f.exec(t, id, "env"), "STARTED=1\n")
@@ -53,13 +52,13 @@ func TestAStartHasWhatPreStartAsksFor(t *testing.T) {
 	assert.Equal(t, "main", seen.Name)
 	assert.Equal(t, "box", seen.Image)
 	assert.Equal(t, f.engine.PodRootFS(id), seen.BaseFS)
-	_, err = os.Stat(filepath.Join(seen.BaseFS, "bin/box"))
-	assert.NoError(t, err)
+	if f.engine.Embedded() { // where another keeps its state is a guess
+		assert.FileExists(t, filepath.Join(seen.BaseFS, "bin/box"))
+	}
 }
 
-func TestAStartThatAHookRefusesMayBeTriedAgain(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func aStartThatAHookRefusesMayBeTriedAgain(t *testing.T, f *fixture) {
+	h := f.hooks
 	p := f.podConfig("again")
 	id, err := f.tryCreate(t, f.runPod(t, p), p, containerConfig("main"))
 	require.NoError(t, err)
@@ -84,13 +83,12 @@ func TestAStartThatAHookRefusesMayBeTriedAgain(t *testing.T) {
 
 // A start whose request got lost after the specification was written begins
 // with the one that CRI made.
-func TestNothingPilesUpFromStartToStart(t *testing.T) {
-	h := &hooks{}
+func nothingPilesUpFromStartToStart(t *testing.T, f *fixture) {
+	h := f.hooks
 	h.preStart = func(_ context.Context, c *types.Container) ([]int, [][]string, error) {
 		c.Config.Env = append(c.Config.Env, "STARTED=1")
 		return []int{1}, [][]string{{"/bin/true"}}, nil
 	}
-	f := newFixture(t, h)
 	p := f.podConfig("piles")
 	id, err := f.tryCreate(t, f.runPod(t, p), p, containerConfig("main"))
 	require.NoError(t, err)
@@ -108,8 +106,7 @@ func TestNothingPilesUpFromStartToStart(t *testing.T) {
 	assert.Equal(t, 1, strings.Count(f.exec(t, id, "env"), "STARTED=1"))
 }
 
-func TestAContainerThatIsNotThereCannotBeStarted(t *testing.T) {
-	f := newFixture(t, &hooks{})
+func aContainerThatIsNotThereCannotBeStarted(t *testing.T, f *fixture) {
 	for _, id := range []string{"", "nothing", "abc", strings.Repeat("a", 64), "../x", ".*"} {
 		_, err := f.runtime.StartContainer(t.Context(), &runtime.StartContainerRequest{ContainerId: id})
 		assert.Contains(t, []codes.Code{codes.NotFound, codes.InvalidArgument}, status.Code(err), "%q: %v", id, err)

@@ -24,8 +24,8 @@ func (f *fixture) shares(t *testing.T, id string) int64 {
 	return r.Status.Resources.Linux.CpuShares
 }
 
-func TestHooksChangeAnUpdate(t *testing.T) {
-	h := &hooks{}
+func hooksChangeAnUpdate(t *testing.T, f *fixture) {
+	h := f.hooks
 	var body, root string
 	var env []string
 	h.preUpdate = func(_ context.Context, text string) (string, error) {
@@ -36,7 +36,6 @@ func TestHooksChangeAnUpdate(t *testing.T) {
 		root, env = rootfs, e
 		return os.WriteFile(filepath.Join(rootfs, "tmp", "updated"), []byte("yes"), 0o644)
 	}
-	f := newFixture(t, h)
 	id := f.run(t, "updated", containerConfig("main"))
 	h.seen()
 	_, err := f.runtime.UpdateContainerResources(t.Context(), update(id, 200))
@@ -55,12 +54,11 @@ func TestHooksChangeAnUpdate(t *testing.T) {
 	}
 }
 
-func TestAnUpdateOfAContainerThatDoesNotRunYet(t *testing.T) {
-	h := &hooks{}
+func anUpdateOfAContainerThatDoesNotRunYet(t *testing.T, f *fixture) {
+	h := f.hooks
 	h.postUpdate = func(_ context.Context, rootfs string, _ []string) error {
 		return os.WriteFile(filepath.Join(rootfs, "tmp", "updated"), []byte("yes"), 0o644)
 	}
-	f := newFixture(t, h)
 	p := f.podConfig("before")
 	id, err := f.tryCreate(t, f.runPod(t, p), p, containerConfig("main"))
 	require.NoError(t, err)
@@ -71,9 +69,8 @@ func TestAnUpdateOfAContainerThatDoesNotRunYet(t *testing.T) {
 	assert.EqualValues(t, 200, f.shares(t, id))
 }
 
-func TestAnUpdateThatAHookRefuses(t *testing.T) {
-	h := &hooks{}
-	f := newFixture(t, h)
+func anUpdateThatAHookRefuses(t *testing.T, f *fixture) {
+	h := f.hooks
 	id := f.run(t, "refused", containerConfig("main"))
 	before := f.shares(t, id)
 	for text, hook := range map[string]func(string) (string, error){

@@ -17,7 +17,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
@@ -145,9 +144,7 @@ func (g gone) Read([]byte) (int, error) {
 }
 
 func TestImportOnAFullDisk(t *testing.T) {
-	c := containerdtest.Config(t)
-	require.NoError(t, os.MkdirAll(c.Root, 0o755))
-	require.NoError(t, unix.Mount("tmpfs", c.Root, "tmpfs", 0, "size=16m"))
+	c := smallDisk(t)
 	e := containerdtest.Start(t, c)
 	s := newService(t, e, noHook)
 	noise := make([]byte, 20<<20)

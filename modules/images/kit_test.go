@@ -3,6 +3,8 @@ package images_test
 import (
 	"archive/tar"
 	"context"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
@@ -52,6 +55,19 @@ func small(t *testing.T) v1.Image {
 	return containerdtest.Image(t,
 		containerdtest.Layer(t, []tar.Header{{Name: "a", Typeflag: tar.TypeReg, Mode: 0o644}}, map[string]string{"a": "first"}),
 		containerdtest.Layer(t, []tar.Header{{Name: "b", Typeflag: tar.TypeReg, Mode: 0o644}}, map[string]string{"b": strings.Repeat("second", 1000)}))
+}
+
+// smallDisk is the configuration of an engine with 16 MiB for its data.
+func smallDisk(t *testing.T) containerd.Config {
+	t.Helper()
+	c := containerdtest.Config(t)
+	require.NoError(t, os.MkdirAll(c.Root, 0o755))
+	require.NoError(t, unix.Mount("tmpfs", c.Root, "tmpfs", 0, "size=16m"))
+	t.Cleanup(func() {
+		// containerd's look for fs-verity leaves a file open until that is collected.
+		require.Eventually(t, func() bool { runtime.GC(); return unix.Unmount(c.Root, 0) == nil }, time.Minute, 10*time.Millisecond)
+	})
+	return c
 }
 
 // requireNothing checks that an engine holds no image nor part of one.

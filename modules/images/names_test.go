@@ -178,9 +178,7 @@ func TestLoadRefusesWhatIsNoImage(t *testing.T) {
 }
 
 func TestLoadOnAFullDisk(t *testing.T) {
-	c := containerdtest.Config(t)
-	require.NoError(t, os.MkdirAll(c.Root, 0o755))
-	require.NoError(t, unix.Mount("tmpfs", c.Root, "tmpfs", 0, "size=16m"))
+	c := smallDisk(t)
 	e := containerdtest.Start(t, c)
 	s := newService(t, e, noHook)
 	fill := filepath.Join(c.Root, "fill")

@@ -2,7 +2,6 @@ package images_test
 
 import (
 	"net/http"
-	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
 	"github.com/pouchfx/pouchfx/modules/images"
@@ -62,9 +60,7 @@ func TestPullOfWhatIsNoImage(t *testing.T) {
 }
 
 func TestPullOntoAFullDisk(t *testing.T) {
-	c := containerdtest.Config(t)
-	require.NoError(t, os.MkdirAll(c.Root, 0o755))
-	require.NoError(t, unix.Mount("tmpfs", c.Root, "tmpfs", 0, "size=16m"))
+	c := smallDisk(t)
 	e := containerdtest.Start(t, c)
 	s := newService(t, e, noHook)
 	noise, err := random.Image(20<<20, 1)

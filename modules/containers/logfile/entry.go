@@ -1,10 +1,6 @@
 package logfile
 
-import (
-	"encoding/json"
-	"fmt"
-	"time"
-)
+import "time"
 
 // Stream says where output came from.
 type Stream byte
@@ -49,16 +45,4 @@ type wire struct {
 	Attrs  map[string]string `json:"attrs,omitempty"`
 	Time   time.Time         `json:"time"`
 	Taken  Taken             `json:"taken,omitzero"` // not Docker's: readers ignore it
-}
-
-func parse(line []byte) (Entry, error) {
-	var w wire
-	if err := json.Unmarshal(line, &w); err != nil {
-		return Entry{}, fmt.Errorf("bad log entry: %w", err)
-	}
-	e := Entry{Stream: Stdout, Time: w.Time, Line: []byte(w.Log), Attrs: w.Attrs, Taken: w.Taken}
-	if w.Stream == "stderr" {
-		e.Stream = Stderr
-	}
-	return e, nil
 }

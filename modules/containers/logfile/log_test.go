@@ -162,23 +162,6 @@ func TestLinesAreCut(t *testing.T) {
 	assert.Equal(t, "xxx\n", string(long[1].Line))
 }
 
-// FuzzParse: what stands in a log file may be anything.
-func FuzzParse(f *testing.F) {
-	f.Add([]byte(`{"log":"a\n","stream":"stdout","time":"2026-01-02T12:00:00Z"}`))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		e, err := parse(text)
-		if err != nil {
-			return
-		}
-		again, err := e.append(nil)
-		if err != nil {
-			return // a time that JSON cannot hold
-		}
-		_, err = parse(again)
-		require.NoError(t, err)
-	})
-}
-
 func BenchmarkAppend(b *testing.B) {
 	l := opened(b, Options{})
 	e := line(1)

@@ -173,7 +173,8 @@ func (r *reader) advance() bool {
 	return true
 }
 
-// next returns the next line, waiting for it with follow.
+// next returns the next line, waiting for it with follow. It is valid until the
+// next call.
 func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -186,14 +187,17 @@ func (r *reader) next(ctx context.Context, follow bool) ([]byte, error) {
 		}
 		if r.file != nil {
 			line, err := r.lines.ReadSlice('\n')
-			r.partial = append(r.partial, line...)
+			if err != nil || len(r.partial) > 0 {
+				r.partial = append(r.partial, line...)
+				line = r.partial
+			}
 			switch {
 			case err == nil && r.file.skip > 0:
 				r.file.skip--
 				r.partial = nil
 				continue
 			case err == nil:
-				line, r.partial = r.partial, nil
+				r.partial = nil
 				return line, nil
 			case errors.Is(err, bufio.ErrBufferFull):
 				continue

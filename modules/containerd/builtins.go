@@ -2,8 +2,8 @@ package containerd
 
 // The parts of containerd that the embedded engine is made of. Each registers
 // itself in containerd's plugin registry; loader.go starts whatever is there.
-// There is no gRPC server, CRI, NRI, tracing or metrics among them, and the
-// snapshotters are those that need no set-up.
+// There is no gRPC server, NRI, tracing or metrics among them, CRI is in package
+// criplugins, and the snapshotters are those that need no set-up.
 import (
 	_ "github.com/containerd/containerd/api/types/runc/options"
 	_ "github.com/containerd/containerd/v2/core/runtime/v2"

@@ -13,6 +13,12 @@
 // output, so that there is nothing to recover from it: LastExit knows nothing
 // and ReleaseOutput has nothing to let go of.
 //
+// With CRIConfig the engine has containerd's CRI too, as a gRPC connection: that
+// of the embedded one is in memory, when package criplugins is linked, and
+// nobody outside this process reaches it. An external containerd need not run
+// then when the engine starts: kubelet is to see that it does not, and it may
+// come and go.
+//
 // Some of containerd's settings are process-wide (where it mounts things for
 // a moment, what a fatal error does), so that a process runs one embedded
 // engine at a time; it may start and stop any number of them in turn.

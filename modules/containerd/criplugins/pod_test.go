@@ -1,8 +1,10 @@
 package criplugins_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -92,4 +94,29 @@ func statusOf(t *testing.T, k kubelet, id string) *cri.ContainerStatus {
 	s, err := k.ContainerStatus(t.Context(), &cri.ContainerStatusRequest{ContainerId: id})
 	require.NoError(t, err)
 	return s.Status
+}
+
+func TestTheEngineStopsInTheMiddleOfACall(t *testing.T) {
+	c := containerdtest.CRI(t)
+	e := containerd.New(c, containerdtest.Log(t))
+	require.NoError(t, e.Start(t.Context()))
+	give(t, e, box, containerdtest.Box(t))
+	p, k := pod(t, "p"), kubeletOf(e)
+	id := k.container(t, k.run(t, p), p, "sleep 100")
+	ended := make(chan error, 1)
+	go func() {
+		_, err := k.ExecSync(t.Context(), &cri.ExecSyncRequest{ContainerId: id, Cmd: []string{"sh", "-c", "touch /called; sleep 100"}})
+		ended <- err
+	}()
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(e.PodRootFS(id), "called"))
+		return err == nil
+	}, waitFor, tick)
+	begin := time.Now()
+	require.NoError(t, e.Stop(t.Context()))
+	assert.Less(t, time.Since(begin), 4*time.Second, "the call is cancelled")
+	require.Error(t, <-ended)
+
+	k = kubeletOf(containerdtest.Start(t, c))
+	assert.Equal(t, cri.ContainerState_CONTAINER_RUNNING, statusOf(t, k, id).State)
 }

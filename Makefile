@@ -15,7 +15,7 @@ LEAN   := no_rdt,grpcnotrace
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal demo test lint unit e2e clients race bench fmt notice clean help
+.PHONY: build minimal kube demo test lint unit e2e clients race bench fmt notice clean help
 
 include tools/runc.mk
 include tools/shim.mk
@@ -30,6 +30,9 @@ build: assets $(DEMO)/guest.bin ## the complete binary, bin/demo-daemon
 minimal: assets ## the binary without plugins, bin/demo-daemon-minimal
 	$(STATIC) -buildvcs=auto -tags assets,minimal,$(LEAN) -o $(BIN)-minimal ./cmd/demo-daemon
 
+kube: assets ## the container runtime of a Kubernetes node, bin/demo-daemon-kube
+	$(STATIC) -buildvcs=auto -tags assets,kube,$(LEAN) -o $(BIN)-kube ./cmd/demo-daemon
+
 $(DEMO)/guest.bin: $(wildcard $(DEMO)/guest/*.go $(DEMO)/facts/*.go)
 	$(STATIC) -o $@ ./$(DEMO)/guest
 
@@ -43,6 +46,7 @@ lint: ## gofmt, go vet and staticcheck
 	test -z "$$unformatted" || { echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags minimal ./cmd/...
+	$(GO) vet -tags kube ./cmd/...
 	$(GO) vet -tags kubernetes ./e2e
 	$(LINT) ./...
 
@@ -62,7 +66,8 @@ race: assets ## the same with the race detector in the daemon
 
 bench: assets ## figures, as ratios in one run (as root)
 	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry ./modules/guard ./app
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./e2e
+	$(GO) test -run '^$$' -bench . ./modules/cri/proxy
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./modules/cri ./e2e
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')

@@ -15,6 +15,7 @@ import (
 	"github.com/pouchfx/pouchfx/examples/plugins/limits"
 	"github.com/pouchfx/pouchfx/examples/plugins/pulls"
 	"github.com/pouchfx/pouchfx/examples/plugins/stamp"
+	"github.com/pouchfx/pouchfx/examples/plugins/tenants"
 	"github.com/pouchfx/pouchfx/examples/plugins/uplink"
 	"github.com/pouchfx/pouchfx/examples/plugins/volumelabels"
 	"github.com/pouchfx/pouchfx/modules/api"
@@ -57,6 +58,7 @@ var targets = []app.Target{
 			limits.Module,
 			pulls.Module,
 			stamp.Module,
+			tenants.Module,
 			uplink.Module,
 			volumelabels.Module,
 		},

@@ -35,7 +35,8 @@ func startDaemon(ctx context.Context, root, plugins string) (*daemon, error) {
 		return nil, err
 	}
 	d := &daemon{root: root, exited: make(chan error, 1)}
-	config := fmt.Sprintf("hosts: [%q]\ndata-root: %q\nexec-root: %q\n%s", d.host(), d.file("data"), d.file("run"), plugins)
+	config := fmt.Sprintf("hosts: [%q]\ncri-host: %q\ncri: {cgroup-driver: cgroupfs}\ndata-root: %q\nexec-root: %q\n%s",
+		d.host(), d.criHost(), d.file("data"), d.file("run"), plugins)
 	if err := os.WriteFile(d.file("config.yaml"), []byte(config), 0o600); err != nil {
 		return nil, err
 	}
@@ -61,6 +62,8 @@ func startDaemon(ctx context.Context, root, plugins string) (*daemon, error) {
 func (d *daemon) file(name string) string { return filepath.Join(d.root, name) }
 
 func (d *daemon) host() string { return "unix://" + d.file("api.sock") }
+
+func (d *daemon) criHost() string { return "unix://" + d.file("cri.sock") }
 
 // await waits until the daemon answers, or has exited.
 func (d *daemon) await(ctx context.Context) error {

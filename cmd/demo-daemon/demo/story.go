@@ -38,7 +38,7 @@ type story struct {
 func (s *story) tell(ctx context.Context) error {
 	for _, chapter := range []func(context.Context) error{
 		s.daemonStarts, s.routesChange, s.imageIsPulled, s.volumeIsMade, s.networksAreMade, s.containerIsMade, s.containerRuns,
-		s.containerIsUpdated, s.containerGoes, s.daemonStops,
+		s.containerIsUpdated, s.containerGoes, s.podRuns, s.daemonStops,
 	} {
 		if err := chapter(ctx); err != nil {
 			return err
@@ -56,7 +56,8 @@ func (s *story) daemonStarts(ctx context.Context) (err error) {
   limits: {memory: %d, most: %d}
   volume-labels: {labels: {team: demo}}
   uplink: {network: %s, vendor: %q, search: [demo.example]}
-`, s.diary(), memoryDefault, memoryMost, frontNetwork, vendor))
+  tenants: {namespaces: {%s: %s}}
+`, s.diary(), memoryDefault, memoryMost, frontNetwork, vendor, podNamespace, tenant))
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func fifo(t *testing.T) string {
+func namedPipe(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")
 	require.NoError(t, unix.Mkfifo(path, 0o600))
@@ -43,7 +43,7 @@ func left(t *testing.T, path string) []byte {
 }
 
 func TestHeldOutputStaysAfterItsWriter(t *testing.T) {
-	path := fifo(t)
+	path := namedPipe(t)
 	o, err := HoldOutput(path, "")
 	require.NoError(t, err)
 	speak(t, path, []byte("last words"))
@@ -56,7 +56,7 @@ func TestHeldOutputStaysAfterItsWriter(t *testing.T) {
 }
 
 func TestOnlyPipesAreHeld(t *testing.T) {
-	path := fifo(t)
+	path := namedPipe(t)
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
 	link := filepath.Join(t.TempDir(), "link")
@@ -84,7 +84,7 @@ func (s service) Delete(context.Context, *tasks.DeleteRequest) (*tasks.DeleteRes
 }
 
 func TestOutputIsHeldFromCreateToDelete(t *testing.T) {
-	ctx, path := t.Context(), fifo(t)
+	ctx, path := t.Context(), namedPipe(t)
 	failed := errors.New("failed")
 	held := func(h *holding) bool {
 		w, err := os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0) // needs a reader

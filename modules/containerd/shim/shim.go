@@ -9,21 +9,16 @@ package shim
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
 	bootstrap "github.com/containerd/containerd/api/runtime/bootstrap/v1"
 	"github.com/containerd/containerd/api/types"
 	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/manager"
-	"github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2/task"
 	"github.com/containerd/containerd/v2/pkg/shim"
-	"github.com/containerd/containerd/v2/pkg/shutdown"
-	"github.com/containerd/containerd/v2/plugins"
-	"github.com/containerd/plugin"
-	"github.com/containerd/plugin/registry"
 )
 
 const (
@@ -43,22 +38,20 @@ func Requested() bool {
 		(os.Getenv(role) == "shim" && len(os.Args) > 1 && os.Args[1] == "-namespace")
 }
 
-// Run is the shim's life. It exits the process on failure.
+// Run is the shim's life: that of the process that stays, or one of the short
+// actions that containerd asks of a shim. It exits the process on failure.
 func Run() {
 	keepEnvironment()
 	_ = os.Setenv(role, "shim")
-	// Go keeps memory for each of its processors, of which containerd asks for
-	// four, and a shim hardly ever has two things to do at once.
-	runtime.GOMAXPROCS(1)
-	// The shim starts every registered plugin, and the daemon's are there too.
-	registry.Reset()
-	registry.Register(&plugin.Registration{
-		Type:     plugins.TTRPCPlugin,
-		ID:       "task",
-		Requires: []plugin.Type{plugins.EventPlugin, plugins.InternalPlugin},
-		InitFn:   newTaskService,
-	})
-	shim.RunShim(context.Background(), declaring{manager.NewShimManager(Runtime)})
+	s, stays := parseServer(os.Args[1:])
+	if !stays {
+		shim.RunShim(context.Background(), declaring{manager.NewShimManager(Runtime)})
+		return
+	}
+	if err := s.run(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", Runtime, err)
+		os.Exit(1)
+	}
 }
 
 // declaring is a shim that says when it starts which mounts it takes upon
@@ -72,26 +65,6 @@ func (d declaring) Start(ctx context.Context, p *bootstrap.BootstrapParams) (*bo
 		return nil, err
 	}
 	return r, r.AddExtension(&types.MountCapabilities{})
-}
-
-func newTaskService(ic *plugin.InitContext) (any, error) {
-	publisher, err := ic.GetByID(plugins.EventPlugin, "publisher")
-	if err != nil {
-		return nil, err
-	}
-	stop, err := ic.GetByID(plugins.InternalPlugin, "shutdown")
-	if err != nil {
-		return nil, err
-	}
-	// The shim's own context ends with an error of its own, which containerd's
-	// watcher of cgroup v1 takes for a failure and logs in a busy loop.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(ic.Context))
-	context.AfterFunc(ic.Context, cancel)
-	service, err := task.NewTaskService(ctx, publisher.(shim.Publisher), stop.(shutdown.Service))
-	if err != nil {
-		return nil, err
-	}
-	return newHolding(service), nil
 }
 
 // kept are the variables that a shim, runc and runtime hooks need. containerd

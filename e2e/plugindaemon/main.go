@@ -17,6 +17,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/containers/role"
+	"github.com/pouchfx/pouchfx/modules/cri"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
@@ -47,11 +48,11 @@ func main() {
 var target = app.Target{
 	Name: "plugin-daemon",
 	Modules: []fx.Option{
-		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module,
+		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module, cri.Module,
 	},
 	Plugins: []*plugins.Provided{
 		plugins.Provide("moody", newMoody("moody"), plugins.Defaults(Config{})),
 		plugins.Provide("second", newMoody("second"), plugins.Defaults(Config{})),
 	},
-	Root: func(*api.Server) {},
+	Root: func(*api.Server, *cri.Endpoint) {},
 }

@@ -99,6 +99,14 @@ func (m *moody) PreCreate(_ context.Context, c *types.ContainerCreateConfig) err
 	return m.feel("PreCreate", how, func() { c.Env = append(c.Env, "LATE=1") })
 }
 
+func (m *moody) PreCreateContainer(_ context.Context, c *types.ContainerCreateConfig, _ interface{}) error {
+	how := m.mood(c.Labels, "PreCreateContainer")
+	if how == "nil" {
+		c.HostConfig = nil
+	}
+	return m.feel("PreCreateContainer", how, func() { c.Env = append(c.Env, "LATE=1") })
+}
+
 func (m *moody) PreStart(_ context.Context, v interface{}) ([]int, [][]string, error) {
 	c := v.(*types.Container)
 	how := m.mood(c.Config.Labels, "PreStart")

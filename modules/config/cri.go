@@ -16,7 +16,8 @@ type CRI struct {
 	// CNIConfDir holds the configuration of the pods' network; empty means
 	// /etc/cni/net.d.
 	CNIConfDir string `yaml:"cni-conf-dir"`
-	// CNIBinDirs hold CNI's programs; empty means /opt/cni/bin.
+	// CNIBinDirs hold CNI's programs; empty means /opt/cni/bin. Those that the
+	// daemon carries, bridge and host-local, are found behind those.
 	CNIBinDirs []string `yaml:"cni-bin-dirs"`
 	// RegistryDirs hold a directory with a hosts.toml for each registry; empty
 	// means /etc/containerd/certs.d and /etc/docker/certs.d.

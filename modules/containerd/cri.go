@@ -25,7 +25,8 @@ type CRIConfig struct {
 	// CNIConfDir holds the configuration of the pods' network, of which the
 	// first file counts; empty means /etc/cni/net.d.
 	CNIConfDir string
-	// CNIBinDirs hold CNI's programs; empty means /opt/cni/bin.
+	// CNIBinDirs hold CNI's programs; empty means /opt/cni/bin. What this binary
+	// carries of them, bridge and host-local, is found behind those.
 	CNIBinDirs []string
 	// RegistryDirs hold one directory for each registry, with a hosts.toml;
 	// empty means /etc/containerd/certs.d and /etc/docker/certs.d.

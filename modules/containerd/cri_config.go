@@ -17,6 +17,8 @@ import (
 	"github.com/containerd/containerd/v2/plugins"
 	"github.com/containerd/platforms"
 	"github.com/pelletier/go-toml/v2"
+
+	cni "github.com/pouchfx/pouchfx/modules/networks/assets"
 )
 
 const (
@@ -54,6 +56,12 @@ func (e *Engine) criPlugins() (map[string]any, error) {
 	for s := range snapshotters {
 		unpack = append(unpack, map[string]any{"platform": platforms.Format(platforms.DefaultSpec()), "snapshotter": s})
 	}
+	binDirs := orDefault(c.CNIBinDirs, "/opt/cni/bin")
+	if carried, err := cni.Unpack(filepath.Join(e.config.Root, "bin")); err != nil {
+		return nil, err
+	} else if carried != "" {
+		binDirs = append(slices.Clip(binDirs), carried)
+	}
 	images := map[string]any{
 		"snapshotter": e.config.Snapshotter,
 		"registry":    map[string]any{"config_path": strings.Join(orDefault(c.RegistryDirs, "/etc/containerd/certs.d", "/etc/docker/certs.d"), ":")},
@@ -67,7 +75,7 @@ func (e *Engine) criPlugins() (map[string]any, error) {
 		criRuntime: map[string]any{
 			"cni": map[string]any{
 				"conf_dir": cmp.Or(c.CNIConfDir, "/etc/cni/net.d"),
-				"bin_dirs": orDefault(c.CNIBinDirs, "/opt/cni/bin"),
+				"bin_dirs": binDirs,
 				// One program less to have on the host, and to run for each pod.
 				"use_internal_loopback": true,
 			},

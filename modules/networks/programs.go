@@ -1,19 +1,14 @@
 package networks
 
 import (
-	"archive/tar"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/containerd/containerd/v2/pkg/atomicfile"
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sys/unix"
 
 	"github.com/pouchfx/pouchfx/modules/networks/assets"
@@ -53,13 +48,12 @@ func (p *programs) start(ctx context.Context) error {
 	if err := os.MkdirAll(p.leases(""), 0o700); err != nil {
 		return err
 	}
-	if assets.Programs == "" {
+	switch dir, err := assets.Unpack(p.bin); {
+	case err != nil:
+		return err
+	case dir == "":
 		p.dirs = append(p.dirs, whereDistributionsPutThem...)
-	} else {
-		dir := filepath.Join(p.bin, "cni-"+strings.TrimSpace(assets.Digest)[:16])
-		if err := unpack(assets.Programs, dir); err != nil {
-			return fmt.Errorf("unpack the CNI programs: %w", err)
-		}
+	default:
 		p.dirs = append(p.dirs, dir)
 	}
 	lock, err := os.OpenFile(filepath.Join(p.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -100,44 +94,4 @@ func (p *programs) find(name string) (string, error) {
 	}
 	return "", fmt.Errorf("there is no CNI program %s in %s: build this binary with `make build`, which puts it in, or install it, for instance with `apt-get install containernetworking-plugins`",
 		name, strings.Join(p.dirs, ", "))
-}
-
-// unpack writes the programs of a compressed tar into a directory, unless they
-// are there already; each is whole or not there.
-func unpack(compressed, dir string) error {
-	last := filepath.Join(dir, "complete")
-	if _, err := os.Stat(last); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o711); err != nil {
-		return err
-	}
-	z, err := zstd.NewReader(strings.NewReader(compressed), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true))
-	if err != nil {
-		return err
-	}
-	defer z.Close()
-	for archive := tar.NewReader(z); ; {
-		header, err := archive.Next()
-		if errors.Is(err, io.EOF) {
-			return os.WriteFile(last, nil, 0o600)
-		}
-		if err != nil {
-			return err
-		}
-		if err := unpackOne(archive, filepath.Join(dir, filepath.Base(header.Name))); err != nil {
-			return err
-		}
-	}
-}
-
-func unpackOne(content io.Reader, path string) error {
-	f, err := atomicfile.New(path, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(f, content); err != nil {
-		return errors.Join(err, f.Cancel())
-	}
-	return f.Close()
 }

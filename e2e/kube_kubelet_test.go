@@ -24,6 +24,7 @@ type kubeletProgram struct {
 	program
 	node      *node
 	manifests string
+	cgroup    string // in which those of the pods are: kubelet ends pods that it does not know
 }
 
 // startKubelet starts kubelet with the configuration of packaging, but for what
@@ -34,10 +35,12 @@ func startKubelet(t testing.TB, n *node) *kubeletProgram {
 	require.NoError(t, err)
 	var config map[string]any
 	require.NoError(t, yaml.Unmarshal(text, &config))
-	k := &kubeletProgram{node: n, manifests: filepath.Join(n.root, "manifests")}
+	k := &kubeletProgram{node: n, manifests: filepath.Join(n.root, "manifests"), cgroup: filepath.Base(n.root)}
+	k.makeCgroups(t)
 	require.NoError(t, os.Mkdir(k.manifests, 0o755))
 	maps.Copy(config, map[string]any{
 		"containerRuntimeEndpoint": n.endpoint, "imageServiceEndpoint": n.endpoint,
+		"cgroupRoot":    "/" + k.cgroup,
 		"staticPodPath": k.manifests, "fileCheckFrequency": "1s", "syncFrequency": "2s",
 		"podLogsDir":      filepath.Join(n.root, "logs"),
 		"volumePluginDir": filepath.Join(n.root, "volumeplugins"),
@@ -163,14 +166,37 @@ func (k *kubeletProgram) remove(t testing.TB) {
 			os.Remove(link)
 		}
 	}
-	removeKubepods(t)
+	k.removeCgroups(t)
 }
 
-// removeKubepods removes kubelet's cgroups, in every hierarchy.
-func removeKubepods(t testing.TB) {
-	for _, top := range append(glob("/sys/fs/cgroup/*/kubepods"), glob("/sys/fs/cgroup/kubepods")...) {
+// hierarchies are where the controllers' cgroups are.
+func hierarchies() []string {
+	roots, _ := filepath.Glob("/sys/fs/cgroup/*/cgroup.procs")
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
+		roots = []string{"/sys/fs/cgroup/cgroup.procs"}
+	}
+	for i := range roots {
+		roots[i] = filepath.Dir(roots[i])
+	}
+	return roots
+}
+
+func (k *kubeletProgram) makeCgroups(t testing.TB) {
+	for _, h := range hierarchies() {
+		dir := filepath.Join(h, k.cgroup)
+		require.NoError(t, os.Mkdir(dir, 0o755))
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} { // in cgroup v1 they are empty
+			if all, err := os.ReadFile(filepath.Join(h, file)); err == nil {
+				require.NoError(t, os.WriteFile(filepath.Join(dir, file), all, 0))
+			}
+		}
+	}
+}
+
+func (k *kubeletProgram) removeCgroups(t testing.TB) {
+	for _, h := range hierarchies() {
 		var dirs []string
-		_ = filepath.WalkDir(top, func(path string, d os.DirEntry, err error) error {
+		_ = filepath.WalkDir(filepath.Join(h, k.cgroup), func(path string, d os.DirEntry, err error) error {
 			if err == nil && d.IsDir() {
 				dirs = append(dirs, path)
 			}
@@ -182,11 +208,6 @@ func removeKubepods(t testing.TB) {
 			}
 		}
 	}
-}
-
-func glob(pattern string) []string {
-	found, _ := filepath.Glob(pattern)
-	return found
 }
 
 // keepKernel restores, at the end, those settings of the kernel that kubelet

@@ -110,7 +110,7 @@ func (n *node) daemon(t testing.TB, binary, kind, stock string) *program {
 	if kind == string(external) {
 		config += fmt.Sprintf("containerd: %s\n", stock)
 	} else {
-		config += fmt.Sprintf("cri:\n  cni-conf-dir: %[1]s/net.d\n  cni-bin-dirs: [%[2]s]\n  registry-dirs: [%[1]s/certs.d]\n", n.root, cniPrograms())
+		config += fmt.Sprintf("cri:\n  cgroup-driver: cgroupfs\n  cni-conf-dir: %[1]s/net.d\n  cni-bin-dirs: [%[2]s]\n  registry-dirs: [%[1]s/certs.d]\n", n.root, cniPrograms())
 	}
 	file := filepath.Join(n.root, "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))

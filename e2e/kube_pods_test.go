@@ -24,7 +24,7 @@ func TestKubernetesStaticPods(t *testing.T) {
 			t.Run("a plugin's veto on an image, too", k.testPull)
 			t.Run("a change that nobody can carry is refused by its field's name", k.testRefusal)
 			t.Run("what a plugin changed is so in the container", k.testChange)
-			t.Run("pods go on running when the daemon is killed", k.testKill)
+			t.Run("pods go on running when the daemon is killed or stopped", k.testRestart)
 		})
 	}
 }
@@ -84,19 +84,21 @@ func (k *kubeletProgram) testChange(t *testing.T) {
 	k.stop(t, "changed")
 }
 
-func (k *kubeletProgram) testKill(t *testing.T) {
+func (k *kubeletProgram) testRestart(t *testing.T) {
 	before := k.wait(t, "web", ready)
 	require.Zero(t, before.RestartCount, before.LastState)
 	daemon := k.node.programs[len(k.node.programs)-1]
-	daemon.end(syscall.SIGKILL)
-	_, err := k.node.tryCrictl("version")
-	require.Error(t, err)
-	daemon.start(t)
-	k.run(t, "after", nil, "echo up; exec sleep 1000", nil)
-	k.wait(t, "after", ready)
-	web := k.wait(t, "web", ready)
-	assert.Zero(t, web.RestartCount, web.LastState)
-	assert.Equal(t, before.ContainerID, web.ContainerID)
-	assert.Equal(t, before.State.Running.StartedAt, web.State.Running.StartedAt)
-	assert.Equal(t, "web-node\n", k.node.crictl(t, "exec", web.id(), "hostname"))
+	for name, s := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGTERM} {
+		daemon.end(s)
+		_, err := k.node.tryCrictl("version")
+		require.Error(t, err)
+		daemon.start(t)
+		k.run(t, name, nil, "exec sleep 1000", nil)
+		k.wait(t, name, ready)
+		web := k.wait(t, "web", ready)
+		assert.Zero(t, web.RestartCount, web.LastState)
+		assert.Equal(t, before.ContainerID, web.ContainerID)
+		assert.Equal(t, before.State.Running.StartedAt, web.State.Running.StartedAt)
+		assert.Equal(t, "web-node\n", k.node.crictl(t, "exec", web.id(), "hostname"))
+	}
 }

@@ -98,7 +98,11 @@ func (e *Engine) Start(ctx context.Context) (err error) {
 	if e.Embedded() {
 		return e.startEmbedded(ctx)
 	}
-	return e.connect(ctx)
+	if err := e.connect(ctx); err != nil {
+		return err
+	}
+	e.running.Go(func() { e.tellOfOutages(background) })
+	return nil
 }
 
 // Stop ends the engine. Containers go on running. It is safe without Start

@@ -13,6 +13,7 @@ import (
 	"github.com/containerd/errdefs/pkg/errgrpc"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 )
 
@@ -46,8 +47,7 @@ func (e *Engine) connect(ctx context.Context) (err error) {
 	}
 	err = e.check(ctx)
 	if errdefs.IsUnavailable(err) || errdefs.IsDeadlineExceeded(err) {
-		e.log.Warn("containerd does not answer, so that nothing works until it does", zap.Error(err))
-		return nil
+		return nil // tellOfOutages does
 	}
 	return err
 }
@@ -107,4 +107,30 @@ func (e *Engine) checkSnapshotter(ctx context.Context) error {
 		return noSnapshotter(e.config.Snapshotter, fmt.Errorf("%s", s.Message))
 	}
 	return nil
+}
+
+// tellOfOutages logs when the external containerd goes and when it is back, once
+// each; gRPC would tell of every attempt to reach it. It ends with ctx.
+func (e *Engine) tellOfOutages(ctx context.Context) {
+	conn, ok := e.client.Conn().(*grpc.ClientConn)
+	if !ok {
+		return
+	}
+	lost := false
+	for {
+		state := conn.GetState()
+		switch {
+		case state == connectivity.TransientFailure && !lost:
+			lost = true
+			e.log.Warn("containerd does not answer: nothing works until it does", zap.String("address", e.address()))
+		case state == connectivity.Ready && lost:
+			lost = false
+			e.log.Info("containerd answers again", zap.String("address", e.address()))
+		case state == connectivity.Idle:
+			conn.Connect() // so that somebody notices
+		}
+		if !conn.WaitForStateChange(ctx, state) {
+			return
+		}
+	}
 }

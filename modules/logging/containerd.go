@@ -13,7 +13,8 @@ import (
 )
 
 // Containerd sends what the containerd and gRPC libraries log to log, warnings
-// and worse only, unless log is at debug level.
+// and worse of the one and errors of the other only, unless log is at debug
+// level.
 //
 // Both libraries have one log per process, so the last call holds for all
 // engines of a process.
@@ -26,8 +27,13 @@ func Containerd(logger *zap.Logger) {
 	slog.SetDefault(slog.New(zapslog.NewHandler(core, zapslog.WithName("containerd"), zapslog.AddStacktraceAt(slog.LevelError+1000))))
 	log.UseSlog()
 	_ = log.SetLevel(level.String()) // a level that containerd knows
-	// gRPC's info is other libraries' debug: each connection's every state.
-	grpclog.SetLoggerV2(zapgrpc.NewLogger(zap.New(core, zap.IncreaseLevel(zapcore.WarnLevel)).Named("grpc")))
+	// gRPC's info is other libraries' debug, each connection's every state, and
+	// its warnings are every attempt to reach who is away.
+	grpcLevel := zapcore.ErrorLevel
+	if level == zapcore.DebugLevel {
+		grpcLevel = zapcore.WarnLevel
+	}
+	grpclog.SetLoggerV2(zapgrpc.NewLogger(zap.New(core, zap.IncreaseLevel(grpcLevel)).Named("grpc")))
 }
 
 // harmless begins the messages that are nobody's concern: the end of a shim's

@@ -1,23 +1,30 @@
 package criplugins_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containerd/containerdtest"
 )
 
 func TestAnExternalContainerdMayComeAndGo(t *testing.T) {
 	stock, c := containerdtest.StockCRI(t)
 	begin := time.Now()
-	e := containerdtest.Start(t, c)
+	core, logs := observer.New(zap.InfoLevel)
+	e := containerd.New(c, zap.New(core))
+	require.NoError(t, e.Start(t.Context()))
+	t.Cleanup(func() { require.NoError(t, e.Stop(context.Background())) })
 	assert.Less(t, time.Since(begin), 5*time.Second, "the start does not wait for it")
 	k := kubeletOf(e)
 	unavailable := func() {
@@ -52,4 +59,17 @@ func TestAnExternalContainerdMayComeAndGo(t *testing.T) {
 	unavailable()
 	stock.Start(t)
 	resumes()
+
+	const gone, back = "containerd does not answer: nothing works until it does", "containerd answers again"
+	var told []string
+	require.Eventually(t, func() bool {
+		told = nil
+		for _, line := range logs.All() {
+			if line.Message == gone || line.Message == back {
+				told = append(told, line.Message)
+			}
+		}
+		return len(told) >= 4
+	}, waitFor, tick)
+	assert.Equal(t, []string{gone, back, gone, back}, told)
 }

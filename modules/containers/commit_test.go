@@ -2,7 +2,6 @@ package containers
 
 import (
 	"archive/tar"
-	"compress/gzip"
 	"context"
 	"io"
 	"strings"
@@ -81,9 +80,7 @@ func (f *fixture) entries(t *testing.T, layer imagespec.Descriptor) (names []str
 	blob, err := f.engine.Client().ContentStore().ReaderAt(t.Context(), layer)
 	require.NoError(t, err)
 	defer blob.Close()
-	z, err := gzip.NewReader(corecontent.NewReader(blob))
-	require.NoError(t, err)
-	for r := tar.NewReader(z); ; {
+	for r := tar.NewReader(corecontent.NewReader(blob)); ; {
 		h, err := r.Next()
 		if err == io.EOF {
 			return names

@@ -1,21 +1,23 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"slices"
 	"time"
 
-	"github.com/containerd/containerd/v2/core/content"
-	"github.com/containerd/containerd/v2/core/diff"
 	"github.com/containerd/containerd/v2/core/images"
-	"github.com/containerd/containerd/v2/pkg/rootfs"
+	"github.com/containerd/containerd/v2/core/mount"
+	"github.com/containerd/containerd/v2/pkg/archive"
 	"github.com/containerd/errdefs"
 	"github.com/distribution/reference"
+	"github.com/google/uuid"
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 )
 
 // emptyLayer is the digest of a layer without files: it is not stored.
@@ -60,7 +62,7 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest,
 	if err != nil {
 		return "", fmt.Errorf("the image of the container: %w", err)
 	}
-	layer, diffID, err := s.changesOf(ctx, o.Snapshotter, o.Snapshot, o.Without, o.Read)
+	layer, err := s.changesOf(ctx, o.Snapshotter, o.Snapshot, o.Without, o.Read)
 	if err != nil {
 		return "", err
 	}
@@ -68,11 +70,11 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest,
 	now := time.Now().UTC()
 	spec.Created, spec.Author, spec.Config = &now, o.Author, o.Config
 	spec.History = append(slices.Clone(spec.History), ocispec.History{
-		Created: &now, CreatedBy: o.CreatedBy, Author: o.Author, Comment: o.Comment, EmptyLayer: diffID == emptyLayer,
+		Created: &now, CreatedBy: o.CreatedBy, Author: o.Author, Comment: o.Comment, EmptyLayer: layer.Digest == emptyLayer,
 	})
-	if diffID != emptyLayer {
+	if layer.Digest != emptyLayer {
 		layers = append(layers, layer)
-		spec.RootFS.DiffIDs = append(slices.Clone(spec.RootFS.DiffIDs), diffID)
+		spec.RootFS.DiffIDs = append(slices.Clone(spec.RootFS.DiffIDs), layer.Digest)
 	}
 	i, err := s.assemble(ctx, spec, layers, parent.Manifest.MediaType == images.MediaTypeDockerSchema2Manifest)
 	if err != nil {
@@ -85,23 +87,55 @@ func (s *Service) Commit(ctx context.Context, o CommitOptions) (_ digest.Digest,
 }
 
 // changesOf stores as a layer what a snapshot has over its parent. read is
-// called in between, when the snapshot is no longer needed.
-func (s *Service) changesOf(ctx context.Context, snapshotter, key string, without []string, read func()) (d ocispec.Descriptor, diffID digest.Digest, err error) {
+// called when the snapshot is no longer needed.
+func (s *Service) changesOf(ctx context.Context, snapshotter, key string, without []string, read func()) (d ocispec.Descriptor, err error) {
 	snapshots := s.client().SnapshotService(snapshotter)
 	if snapshots == nil {
-		return d, "", errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("this daemon has no snapshotter %q", snapshotter))
+		return d, errdefs.ErrInvalidArgument.WithMessage(fmt.Sprintf("this daemon has no snapshotter %q", snapshotter))
 	}
-	plain, err := rootfs.CreateDiff(ctx, key, snapshots, s.client().DiffService(), diff.WithMediaType(ocispec.MediaTypeImageLayer))
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read what the container changed: %w", err)
+		} else if read != nil {
+			read()
+		}
+	}()
+	info, err := snapshots.Stat(ctx, key)
 	if err != nil {
-		return d, "", fmt.Errorf("read what the container changed: %w", err)
+		return d, err
 	}
-	if read != nil {
-		read()
-	}
-	r, err := s.client().ContentStore().ReaderAt(ctx, plain)
+	view := "pouchfx-parent-" + uuid.NewString()
+	lower, err := snapshots.View(ctx, view, info.Parent)
 	if err != nil {
-		return d, "", err
+		return d, err
 	}
-	defer r.Close()
-	return s.storeLayer(ctx, func(w io.Writer) error { return copyTar(w, interruptible{content.NewReader(r), ctx}, without) })
+	defer func() { _ = snapshots.Remove(context.WithoutCancel(ctx), view) }() // else the lease's end does
+	upper, err := snapshots.Mounts(ctx, key)
+	if err != nil {
+		return d, err
+	}
+	return s.storePlain(ctx, func(w io.Writer) error {
+		return mount.WithReadonlyTempMount(ctx, lower, func(lower string) error {
+			return mount.WithReadonlyTempMount(ctx, upper, func(upper string) error {
+				return writeChanges(ctx, w, lower, upper, without)
+			})
+		})
+	})
+}
+
+// writeChanges writes a layer of what a directory has over another.
+func writeChanges(ctx context.Context, w io.Writer, lower, upper string, without []string) error {
+	r, all := io.Pipe()
+	var walk errgroup.Group
+	walk.Go(func() error {
+		err := archive.WriteDiff(ctx, all, lower, upper)
+		_ = all.CloseWithError(err)
+		return err
+	})
+	err := copyTar(w, r, without)
+	if err == nil {
+		_, err = io.Copy(io.Discard, r) // what pads it
+	}
+	_ = r.CloseWithError(err) // the walk ends, too
+	return cmp.Or(err, walk.Wait())
 }

@@ -55,13 +55,13 @@ func (s *Service) Import(ctx context.Context, o ImportOptions) (_ digest.Digest,
 		return "", err
 	}
 	defer func() { release(err != nil) }()
-	layer, diffID, err := s.importLayer(ctx, o.Source)
+	layer, err := s.importLayer(ctx, o.Source)
 	if err != nil {
 		return "", err
 	}
 	now := time.Now().UTC()
 	spec.Created = &now
-	spec.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID}}
+	spec.RootFS = ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{layer.Digest}}
 	spec.History = []ocispec.History{{Created: &now, Comment: o.Message}}
 	i, err := s.assemble(ctx, spec, []ocispec.Descriptor{layer}, false)
 	if err != nil {
@@ -74,15 +74,14 @@ func (s *Service) Import(ctx context.Context, o ImportOptions) (_ digest.Digest,
 	return i.ID, nil
 }
 
-// importLayer stores an archive as a layer, compressed with gzip whatever it
-// came as, and returns the digest of its plain bytes, too.
-func (s *Service) importLayer(ctx context.Context, r io.Reader) (d ocispec.Descriptor, diffID digest.Digest, err error) {
+// importLayer stores an archive as a plain layer, however it came.
+func (s *Service) importLayer(ctx context.Context, r io.Reader) (ocispec.Descriptor, error) {
 	plain, err := decompress.NewReader(r)
 	if err != nil {
-		return d, "", badTar(err)
+		return ocispec.Descriptor{}, badTar(err)
 	}
 	defer plain.Close()
-	return s.storeLayer(ctx, func(w io.Writer) error { return readTar(io.TeeReader(plain, w)) })
+	return s.storePlain(ctx, func(w io.Writer) error { return readTar(io.TeeReader(plain, w)) })
 }
 
 // readTar reads an archive to its end and refuses what is none.

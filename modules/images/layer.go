@@ -2,6 +2,7 @@ package images
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"io"
 	"path"
@@ -12,18 +13,45 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/google/uuid"
 	"github.com/klauspost/compress/gzip"
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// storeLayer stores the archive that write writes as a layer, compressed with
-// gzip, and returns the digest of its plain bytes, too. The same bytes make the
-// same layer.
-func (s *Service) storeLayer(ctx context.Context, write func(io.Writer) error) (d ocispec.Descriptor, diffID digest.Digest, err error) {
+// madeHere is the label of a layer's blob that was made by a commit or import
+// and not compressed, which would take most of the time: a push does that.
+const madeHere = "pouchfx/made-here"
+
+// layerBuffer is how much of a layer is given to the content store at a time,
+// which may be another process.
+const layerBuffer = 1 << 20
+
+// storePlain stores the archive that write writes as a layer. The same bytes
+// make the same layer.
+func (s *Service) storePlain(ctx context.Context, write func(io.Writer) error) (ocispec.Descriptor, error) {
+	return s.storeLayer(ctx, ocispec.MediaTypeImageLayer, map[string]string{madeHere: "plain"}, write)
+}
+
+// storeGzipped stores a layer that is here once more, compressed with gzip.
+func (s *Service) storeGzipped(ctx context.Context, plain ocispec.Descriptor) (ocispec.Descriptor, error) {
+	r, err := s.client().ContentStore().ReaderAt(ctx, plain)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer r.Close()
+	kind := ocispec.MediaTypeImageLayerGzip
+	return s.storeLayer(ctx, kind, map[string]string{labels.LabelUncompressed: plain.Digest.String()}, func(w io.Writer) error {
+		z := gzip.NewWriter(w) // several times as fast as the standard library's
+		if _, err := io.Copy(z, interruptible{content.NewReader(r), ctx}); err != nil {
+			return err
+		}
+		return z.Close()
+	})
+}
+
+func (s *Service) storeLayer(ctx context.Context, mediaType string, marks map[string]string, write func(io.Writer) error) (d ocispec.Descriptor, err error) {
 	store, ref := s.client().ContentStore(), "pouchfx-layer-"+uuid.NewString()
 	w, err := content.OpenWriter(ctx, store, content.WithRef(ref))
 	if err != nil {
-		return d, "", err
+		return d, err
 	}
 	defer func() {
 		_ = w.Close()
@@ -32,21 +60,19 @@ func (s *Service) storeLayer(ctx context.Context, write func(io.Writer) error) (
 		}
 	}()
 	counted := &counter{Writer: w}
-	z := gzip.NewWriter(counted) // several times as fast as the standard library's
-	digester := digest.Canonical.Digester()
-	if err := write(io.MultiWriter(z, digester.Hash())); err != nil {
-		return d, "", err
+	buffered := bufio.NewWriterSize(counted, layerBuffer)
+	if err := write(buffered); err != nil {
+		return d, err
 	}
-	if err := z.Close(); err != nil {
-		return d, "", err
+	if err := buffered.Flush(); err != nil {
+		return d, err
 	}
-	diffID = digester.Digest()
-	d = ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayerGzip, Digest: w.Digest(), Size: counted.n}
-	err = w.Commit(ctx, d.Size, d.Digest, content.WithLabels(map[string]string{labels.LabelUncompressed: diffID.String()}))
+	d = ocispec.Descriptor{MediaType: mediaType, Digest: w.Digest(), Size: counted.n}
+	err = w.Commit(ctx, d.Size, d.Digest, content.WithLabels(marks))
 	if errdefs.IsAlreadyExists(err) {
 		err = nil
 	}
-	return d, diffID, err
+	return d, err
 }
 
 type counter struct {

@@ -15,6 +15,7 @@ import (
 	dockerevents "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/api/types/registry"
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/semaphore"
 )
@@ -50,7 +51,18 @@ func (s *Service) Push(ctx context.Context, ref reference.Named, o PushOptions) 
 		return err
 	}
 	defer release(false)
+	targets := map[digest.Digest]ocispec.Descriptor{} // one for each, whatever its tags
 	for _, i := range tagged {
+		target, known := targets[i.record.Target.Digest]
+		if !known {
+			if target, err = s.compressed(ctx, i); err != nil {
+				return explain(fmt.Errorf("push %s: %w", reference.FamiliarString(ref), err))
+			}
+			targets[i.record.Target.Digest] = target
+		}
+		if target.Digest != i.record.Target.Digest {
+			i.record.Target, i.Manifest = target, target
+		}
 		if err := s.push(ctx, i, o.Auth, newProgress(o.Progress)); err != nil {
 			return explainPush(ref, o.Auth, err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
@@ -37,7 +38,7 @@ func TestItEndsAsItsCommandDoes(t *testing.T) {
 		{[]string{"sh", "-c", "exit 7"}, 7},
 		{[]string{"sh", "-c", "kill -9 $$"}, 137},
 		{[]string{"true"}, 0},
-		{[]string{"/nonexistent"}, 127},
+		{[]string{filepath.Join(t.TempDir(), "missing")}, 127},
 		{[]string{"/etc/passwd"}, 126},
 	} {
 		cmd, out := program(t, c.args...)

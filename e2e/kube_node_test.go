@@ -110,7 +110,7 @@ func (n *node) daemon(t testing.TB, binary, kind, stock string) *program {
 	if kind == string(external) {
 		config += fmt.Sprintf("containerd: %s\n", stock)
 	} else {
-		config += fmt.Sprintf("cri:\n  cgroup-driver: cgroupfs\n  cni-conf-dir: %[1]s/net.d\n  cni-bin-dirs: [%[2]s]\n  registry-dirs: [%[1]s/certs.d]\n", n.root, cniPrograms())
+		config += fmt.Sprintf("cri:\n  cgroup-driver: cgroupfs\n  cni-conf-dir: %s/net.d\n  registry-dirs: [%s/certs.d]\n", n.root, n.root)
 	}
 	file := filepath.Join(n.root, "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
@@ -144,7 +144,8 @@ func (n *node) stockCRI(socket string) string {
 // all have the same subnet.
 const bridgeOfPods = "pxpods"
 
-// cniPrograms is where the CNI programs are that the daemon's binary carries.
+// cniPrograms is where the CNI programs are, for stock containerd, that the
+// daemon's binary carries.
 func cniPrograms() string {
 	dir, _ := filepath.Abs("../bin/assets/cni")
 	return dir

@@ -33,7 +33,7 @@ type kubelet struct {
 // onPods is a configuration for pods: their images' first process is the
 // daemon's own, and their cgroups are made without systemd.
 const onPods = twoPlugins + `
-cri: {cgroup-driver: cgroupfs, cni-conf-dir: /nonexistent}
+cri: {cgroup-driver: cgroupfs, cni-conf-dir: NETWORKS}
 cri-host: unix://SOCKET
 `
 
@@ -41,7 +41,7 @@ cri-host: unix://SOCKET
 func newKubelet(t *testing.T) *kubelet {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "cri.sock")
-	d, _ := pluginDaemon(t, embedded, strings.ReplaceAll(onPods, "SOCKET", socket))
+	d, _ := pluginDaemon(t, embedded, strings.NewReplacer("SOCKET", socket, "NETWORKS", t.TempDir()).Replace(onPods))
 	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	k := &kubelet{

@@ -126,6 +126,7 @@ func (s *Service) fulfil(sb *sandbox, w wish) (uint16, error) {
 		case w.first == w.last:
 			return 0, err
 		case port == int(w.last):
+			//lint:ignore ST1005 it is Docker's text
 			return 0, fmt.Errorf("Bind for %s:%d-%d failed: all ports are allocated", w.addrs[0], w.first, w.last)
 		}
 	}

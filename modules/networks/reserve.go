@@ -41,6 +41,7 @@ func (s *Service) bind(sb *sandbox, key portKey) error {
 	defer s.mu.Unlock()
 	for taken, container := range s.ports {
 		if taken.meets(key) {
+			//lint:ignore ST1005 it is Docker's text
 			return fmt.Errorf("Bind for %s failed: port is already allocated%s", key, s.byContainer(container))
 		}
 	}

@@ -33,6 +33,11 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return err
 	}
+	// The root of a container with a user namespace passes through to its root
+	// filesystem. Another daemon may have left it without that right.
+	if err := errors.Join(os.MkdirAll(state, 0o711), os.Chmod(state, 0o711)); err != nil {
+		return err
+	}
 	if err := e.makeSocketDir(); err != nil {
 		return err
 	}

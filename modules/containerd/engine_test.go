@@ -211,6 +211,19 @@ func TestTasksRunThroughARestartOfTheEngine(t *testing.T) {
 	assert.Equal(t, client.Running, status.Status)
 }
 
+// runc mounts within it as that user.
+func TestTheRootOfAUserNamespaceGetsToTheRootFilesystems(t *testing.T) {
+	c := containerdtest.Config(t)
+	left := filepath.Join(c.State, "containerd")
+	require.NoError(t, os.MkdirAll(left, 0o700))
+	containerdtest.Start(t, c)
+	for dir := filepath.Join(left, "io.containerd.runtime.v2.task"); dir != filepath.Dir(c.State); dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		assert.NotZero(t, info.Mode()&0o001, dir)
+	}
+}
+
 // waitForRecord waits until the shim has written down how its task ended.
 func waitForRecord(t *testing.T, c containerd.Config, id string) string {
 	t.Helper()

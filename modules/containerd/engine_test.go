@@ -215,7 +215,8 @@ func TestTasksRunThroughARestartOfTheEngine(t *testing.T) {
 func TestTheRootOfAUserNamespaceGetsToTheRootFilesystems(t *testing.T) {
 	c := containerdtest.Config(t)
 	left := filepath.Join(c.State, "containerd")
-	require.NoError(t, os.MkdirAll(left, 0o700))
+	require.NoError(t, os.MkdirAll(c.State, 0o711))
+	require.NoError(t, os.Mkdir(left, 0o700))
 	containerdtest.Start(t, c)
 	for dir := filepath.Join(left, "io.containerd.runtime.v2.task"); dir != filepath.Dir(c.State); dir = filepath.Dir(dir) {
 		info, err := os.Stat(dir)

@@ -78,7 +78,7 @@ func TestPluginsAreListedInTheOrderOfTheConfiguration(t *testing.T) {
 	for _, p := range list {
 		names = append(names, p.Name)
 	}
-	assert.Equal(t, []string{"stamp", "limits", "diary", "pulls", "uplink", "volume-labels"}, names)
+	assert.Equal(t, []string{"stamp", "limits", "diary", "pulls", "tenants", "uplink", "volume-labels"}, names)
 	assert.Equal(t, registry.Disabled, list[2].Status)
 }
 

@@ -112,9 +112,12 @@ func (e *Engine) checkSnapshotter(ctx context.Context) error {
 // tellOfOutages logs when the external containerd goes and when it is back, once
 // each; gRPC would tell of every attempt to reach it. It ends with ctx.
 func (e *Engine) tellOfOutages(ctx context.Context) {
-	conn, ok := e.client.Conn().(*grpc.ClientConn)
-	if !ok {
-		return
+	conn := e.cri // which is told at once that nobody listens
+	if conn == nil {
+		var ok bool
+		if conn, ok = e.client.Conn().(*grpc.ClientConn); !ok {
+			return
+		}
 	}
 	lost := false
 	for {

@@ -158,7 +158,7 @@ func TestInvokeMayHaveAShorterDeadlineAndStillTheMetadata(t *testing.T) {
 		handler: func(_ any, s grpc.ServerStream) error {
 			came <- metadataOf(s)
 			<-s.Context().Done()
-			return nil
+			return status.FromContextError(s.Context().Err()).Err() // upstream may notice first
 		},
 		interceptors: before(func(ctx context.Context, b []byte, invoke Invoke) ([]byte, error) {
 			ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(ctx, "containerd-namespace", "moby"), 50*time.Millisecond)

@@ -309,9 +309,14 @@ func newDaemon(t *testing.T, edit ...func(*Params)) *daemon {
 // startDaemon returns one that serves until the test ends.
 func startDaemon(t *testing.T, edit ...func(*Params)) *daemon {
 	d := newDaemon(t, edit...)
-	require.NoError(t, d.Start(t.Context()))
-	t.Cleanup(func() { require.NoError(t, d.Stop(context.Background())) })
+	d.start()
 	return d
+}
+
+// start lets it serve until the test ends.
+func (d *daemon) start() {
+	require.NoError(d.t, d.Start(d.t.Context()))
+	d.t.Cleanup(func() { require.NoError(d.t, d.Stop(context.Background())) })
 }
 
 // client is Docker's.

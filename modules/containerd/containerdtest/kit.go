@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/moby/sys/mountinfo"
 	"github.com/stretchr/testify/require"
@@ -126,6 +127,16 @@ func Both(t *testing.T, test func(*testing.T, *containerd.Engine)) {
 // Log writes warnings and worse into the test's output.
 func Log(t testing.TB) *zap.Logger {
 	return zaptest.NewLogger(t, zaptest.Level(zap.WarnLevel))
+}
+
+// Collect removes what nothing refers to. containerd does so by itself, but a
+// deletion that ends while it collects counts as seen and waits for the next.
+func Collect(t testing.TB, e *containerd.Engine) {
+	t.Helper()
+	ctx, service := e.Context(t.Context()), e.Client().LeasesService()
+	l, err := service.Create(ctx, leases.WithRandomID())
+	require.NoError(t, err)
+	require.NoError(t, service.Delete(ctx, l, leases.SynchronousDelete))
 }
 
 // RemoveContainers kills and removes all containers of an engine.

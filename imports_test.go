@@ -28,11 +28,13 @@ var rooms = []struct {
 	{"types", nil},
 	{"networktypes", nil},
 	{"plugins", []string{"types", "networktypes"}},
+	{"plugins/plugintest/...", []string{"app/...", "modules/...", "plugins", "types", "networktypes"}}, // a kit with a whole daemon in it
 	{"plugins/...", []string{"plugins", "types", "networktypes"}},
 	{"examples/plugins/...", []string{"plugins", "types", "networktypes"}},
 	{"modules/guard", nil},
 	{"modules/filters", nil},
-	{"modules/registry", []string{"modules/guard", "plugins", "types", "networktypes"}},
+	{"modules/registry/patch", nil},
+	{"modules/registry", []string{"modules/guard", "modules/registry/patch", "plugins", "types", "networktypes"}},
 	{"modules/...", []string{"modules/...", "plugins", "types", "networktypes"}},
 	{"app/...", []string{"app/...", "modules/...", "plugins", "types", "networktypes"}},
 }

@@ -59,6 +59,16 @@ type ContainerPlugin interface {
 	PostUpdate(context.Context, string, []string) error
 }
 
+// CreateUndoer is what a ContainerPlugin may implement whose PreCreate does
+// more than change the configuration.
+type CreateUndoer interface {
+	// UndoPreCreate is called when a create fails after the plugin's PreCreate
+	// succeeded, or when a dry run ends, in reverse order, with a context that
+	// outlives the request and the configuration as PreCreate left it. It
+	// undoes all that PreCreate did, in the configuration too.
+	UndoPreCreate(context.Context, *types.ContainerCreateConfig) error
+}
+
 // CriPlugin changes the containers that Kubernetes asks for.
 type CriPlugin interface {
 	// PreCreateContainer is called on a CRI CreateContainer, before PreCreate

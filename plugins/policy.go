@@ -36,10 +36,36 @@ type Policy struct {
 	Required bool `yaml:"required" json:"required"`
 	// Priority orders plugins of one kind: the bigger one comes first.
 	Priority int `yaml:"priority" json:"priority"`
+	// Before and After name plugins that this one comes before or after,
+	// whatever the priorities. A plugin that comes after another by name may
+	// overwrite what that one wrote.
+	Before []string `yaml:"before" json:"before,omitempty"`
+	After  []string `yaml:"after" json:"after,omitempty"`
 	// Timeout bounds each call of a hook.
 	Timeout time.Duration `yaml:"timeout" json:"timeout"`
 	// OnError says what a failing hook does to what it was called for.
 	OnError OnError `yaml:"onError" json:"onError"`
+}
+
+// OnConflict says what becomes of a hook that writes what a plugin before it
+// has written, and does not declare that it comes after that one.
+type OnConflict string
+
+const (
+	// Warn reports it: in the log, in the metrics, in explain.
+	Warn OnConflict = "warn"
+	// Refuse makes the hook fail.
+	Refuse OnConflict = "error"
+)
+
+// UnmarshalText accepts "warn" and "error".
+func (o *OnConflict) UnmarshalText(text []byte) error {
+	switch v := OnConflict(text); v {
+	case Warn, Refuse:
+		*o = v
+		return nil
+	}
+	return fmt.Errorf("%q: use %q or %q", text, Warn, Refuse)
 }
 
 // DefaultTimeout bounds a hook whose provider and configuration say nothing.
@@ -68,4 +94,7 @@ type Settings interface {
 	// pointer to the plugin's own configuration that is nil when it takes
 	// none. An unknown key is an error.
 	Plugin(name string, policy *Policy, config any) error
+	// Conflicts says what becomes of a hook, "PreCreate", that writes what
+	// another plugin has written.
+	Conflicts(hook string) OnConflict
 }

@@ -57,6 +57,17 @@ type Option func(*Provided)
 // Priority orders the plugin among those of its kinds: the bigger comes first.
 func Priority(n int) Option { return func(p *Provided) { p.Policy.Priority = n } }
 
+// Before puts the plugin before others, by name, whatever the priorities.
+func Before(names ...string) Option {
+	return func(p *Provided) { p.Policy.Before = append(p.Policy.Before, names...) }
+}
+
+// After puts the plugin after others, by name, whatever the priorities. It may
+// then overwrite what they wrote.
+func After(names ...string) Option {
+	return func(p *Provided) { p.Policy.After = append(p.Policy.After, names...) }
+}
+
 // Optional lets the daemon run, degraded, when the plugin fails to start.
 func Optional() Option { return func(p *Provided) { p.Policy.Required = false } }
 

@@ -28,6 +28,8 @@ func (s settings) Plugin(name string, policy *plugins.Policy, config any) error 
 	return nil
 }
 
+func (s settings) Conflicts(string) plugins.OnConflict { return plugins.Warn }
+
 func off(policy *plugins.Policy, _ any) error {
 	policy.Enabled = false
 	return nil

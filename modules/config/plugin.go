@@ -82,3 +82,8 @@ func (c *Config) UnknownPlugins(names []string) error {
 	}
 	return errors.Join(errs...)
 }
+
+// Conflicts says what becomes of a hook that writes what another plugin wrote.
+func (c *Config) Conflicts(hook string) plugins.OnConflict {
+	return plugins.Warn
+}

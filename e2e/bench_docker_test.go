@@ -69,7 +69,7 @@ func BenchmarkRun(b *testing.B) {
 				require.NoError(b, err, "%s", out)
 			}
 			limits := map[string]string{"dockerd": "(≤0.6)"}
-			var ctr func()
+			var ctr func(flags ...string)
 			if network == "none" {
 				limits = map[string]string{"dockerd": "(≤0.7)", "ctr": "(≤1.15)"}
 				ctr = ctrRun(b, ours)
@@ -82,7 +82,8 @@ func BenchmarkRun(b *testing.B) {
 						took.time("dockerd", func() { run(docker) })
 					}
 					if ctr != nil {
-						took.time("ctr", ctr)
+						took.time("ctr", func() { ctr() })
+						took.time("ctrseccomp", func() { ctr("--seccomp") })
 					}
 				}
 			}
@@ -93,7 +94,7 @@ func BenchmarkRun(b *testing.B) {
 
 // ctrRun returns what runs a container with ctr, on a stock containerd with
 // the shim and runc of a daemon of ours.
-func ctrRun(b *testing.B, d *daemon) func() {
+func ctrRun(b *testing.B, d *daemon) func(flags ...string) {
 	program := filepath.Join(built.dir, "ctr")
 	build := exec.Command("go", "build", "-modfile=../tools/containerd/go.mod", "-trimpath", "-ldflags=-s -w", "-o", program, "github.com/containerd/containerd/v2/cmd/ctr")
 	out, err := combinedOutputOutside(build)
@@ -122,9 +123,10 @@ func ctrRun(b *testing.B, d *daemon) func() {
 	require.NoError(b, err)
 	ctr("images", "import", file.Name())
 	n := 0
-	return func() {
+	return func(flags ...string) {
 		n++
-		ctr("run", "--rm", "--runc-root", filepath.Join(dir, "runc"), "--fifo-dir", filepath.Join(dir, "fifo"), "docker.io/library/box:latest", fmt.Sprint("ctr", n), "true")
+		args := append([]string{"run", "--rm", "--runc-root", filepath.Join(dir, "runc"), "--fifo-dir", filepath.Join(dir, "fifo")}, flags...)
+		ctr(append(args, "docker.io/library/box:latest", fmt.Sprint("ctr", n), "true")...)
 	}
 }
 

@@ -15,7 +15,7 @@ LEAN   := no_rdt,grpcnotrace
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal kube demo test lint unit e2e clients race bench fmt notice clean help
+.PHONY: build minimal kube demo test lint unit e2e clients race bench cross fmt notice clean help
 
 include tools/runc.mk
 include tools/shim.mk
@@ -68,6 +68,12 @@ bench: assets ## figures, as ratios in one run (as root)
 	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry ./modules/guard ./app
 	$(GO) test -run '^$$' -bench . ./modules/cri/proxy
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./modules/cri ./e2e
+
+cross: ## compile the library for the systems on which it is of use
+	@set -e; for arch in amd64 arm64; do echo linux/$$arch; \
+		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build $$($(GO) list ./... | grep -v -e /e2e -e '/pouchfx$$'); done; \
+	for os in darwin windows; do echo $$os; \
+		GOOS=$$os CGO_ENABLED=0 $(GO) build ./types ./networktypes ./plugins ./modules/registry/... ./app; done
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')

@@ -77,7 +77,9 @@ func Check(t Target, c *config.Config) (*Report, error) {
 	registrations, errs := settled(t, c)
 	names := make([]string, 0, len(registrations))
 	byName := make(map[string]*plugins.Registration)
-	slices.SortStableFunc(registrations, registry.Compare)
+	registrations, err := registry.Order(registrations)
+	errs = append(errs, err)
+	errs = append(errs, registry.Unknown(registrations)...)
 	for _, r := range registrations {
 		names = append(names, r.Name)
 		report.Plugins = append(report.Plugins, registry.Describe(r))

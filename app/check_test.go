@@ -110,6 +110,16 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			yaml:   "plugins: {fien: {}}",
 			want:   []string{`unknown plugin "fien"`, `did you mean "fine"?`},
 		},
+		"plugins that come before each other": {
+			target: app.Target{Plugins: []*plugins.Provided{fine, plugins.Provide("other", neverConstruct[struct{}](t), plugins.Before("fine"))}},
+			yaml:   "plugins: {fine: {policy: {before: [other]}}}",
+			want:   []string{"each is to come before the next: fine, other, fine"},
+		},
+		"an order that names nobody": {
+			target: app.Target{Plugins: []*plugins.Provided{fine}},
+			yaml:   "plugins: {fine: {policy: {after: [fien]}}}",
+			want:   []string{`plugin "fine": it is to come after "fien", which this daemon does not have`},
+		},
 		"several mistakes at once": {
 			target: app.Target{Plugins: []*plugins.Provided{fine, fine}, Root: func(*missing) {}},
 			yaml:   "plugins: {fien: {}}",

@@ -113,6 +113,10 @@ func (r *runner) assemble(env environment) (*fx.App, error) {
 	if err := r.target.checkDaemonPlugins(env); err != nil {
 		return nil, err
 	}
+	var err error
+	if env.order, err = r.target.order(r.config, r.log); err != nil {
+		return nil, err
+	}
 	slowest := r.target.slowestDaemonPlugin(r.config)
 	start, stop := max(r.config.StartTimeout, slowest), max(r.config.StopTimeout, slowest)
 	daemon := fx.New(

@@ -30,6 +30,16 @@ type Target struct {
 	Root any
 }
 
+// order returns all plugins in their order, without constructing any. What is
+// wrong with a plugin itself is told when that is constructed.
+func (t Target) order(c *config.Config, log *zap.Logger) (registry.Ordered, error) {
+	all, _ := settled(t, c)
+	for _, err := range registry.Unknown(all) {
+		log.Warn("the order of plugins names one that is not there", zap.Error(err))
+	}
+	return registry.Order(all)
+}
+
 // slowestDaemonPlugin returns how long the lifecycle must wait for the slowest
 // daemon plugin, so that its own timeout decides about its hooks; 0 without one.
 func (t Target) slowestDaemonPlugin(settings plugins.Settings) (longest time.Duration) {
@@ -56,6 +66,7 @@ func (t Target) daemonPlugins() []*plugins.Provided {
 // environment is what the parts of every daemon get from app.
 type environment struct {
 	config   *config.Config
+	order    registry.Ordered
 	log      *zap.Logger
 	timeline *lifecycle.Timeline
 	fatal    lifecycle.Fatal
@@ -65,7 +76,7 @@ type environment struct {
 func (e environment) base(list []*plugins.Provided) fx.Option {
 	options := []fx.Option{
 		config.Supply(e.config),
-		fx.Supply(e.log, e.timeline, e.fatal),
+		fx.Supply(e.log, e.timeline, e.fatal, e.order),
 		registry.Module,
 		daemonhooks.Module,
 	}

@@ -45,6 +45,17 @@ type Policy struct {
 	Timeout time.Duration `yaml:"timeout" json:"timeout"`
 	// OnError says what a failing hook does to what it was called for.
 	OnError OnError `yaml:"onError" json:"onError"`
+	// Breaker says when a plugin whose failures are ignored is left alone.
+	Breaker Breaker `yaml:"breaker" json:"breaker"`
+}
+
+// Breaker is a circuit breaker: a plugin with OnError Ignore whose hooks fail
+// again and again is skipped for a while, so that nobody waits for it.
+type Breaker struct {
+	// Failures in a row after which the plugin is skipped; 0 means never.
+	Failures uint32 `yaml:"failures" json:"failures"`
+	// Cooldown is how long it is skipped before one call tries it again.
+	Cooldown time.Duration `yaml:"cooldown" json:"cooldown"`
 }
 
 // OnConflict says what becomes of a hook that writes what a plugin before it
@@ -73,7 +84,10 @@ const DefaultTimeout = 10 * time.Second
 
 // DefaultPolicy is the policy of a plugin whose provider says nothing.
 func DefaultPolicy() Policy {
-	return Policy{Enabled: true, Required: true, Timeout: DefaultTimeout, OnError: Fail}
+	return Policy{
+		Enabled: true, Required: true, Timeout: DefaultTimeout, OnError: Fail,
+		Breaker: Breaker{Failures: 5, Cooldown: 30 * time.Second},
+	}
 }
 
 // Validate reports a policy that cannot be kept.
@@ -83,6 +97,9 @@ func (p Policy) Validate() error {
 	}
 	if p.OnError != Fail && p.OnError != Ignore {
 		return fmt.Errorf("onError %q: use %q or %q", p.OnError, Fail, Ignore)
+	}
+	if p.Breaker.Failures > 0 && p.Breaker.Cooldown <= 0 {
+		return fmt.Errorf("breaker: cooldown %v: must be positive, such as 30s", p.Breaker.Cooldown)
 	}
 	return nil
 }

@@ -247,7 +247,7 @@ func TestSettleTellsThePolicyWithoutConstructing(t *testing.T) {
 	}, plugins.Priority(3))
 	policy, err := p.Settle(settings{"p": off})
 	require.NoError(t, err)
-	assert.Equal(t, plugins.Policy{Required: true, Priority: 3, Timeout: plugins.DefaultTimeout, OnError: plugins.Fail}, policy)
+	assert.Equal(t, plugins.Policy{Required: true, Priority: 3, Timeout: plugins.DefaultTimeout, OnError: plugins.Fail, Breaker: plugins.DefaultPolicy().Breaker}, policy)
 	assert.True(t, p.Policy.Enabled, "what holds without a configuration stays as it is")
 	assert.Equal(t, `plugins.Provide("p")`, fmt.Sprint(p))
 }

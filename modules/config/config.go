@@ -57,6 +57,9 @@ type Config struct {
 	// CRI is the section cri of the file.
 	CRI CRI
 
+	// OnConflict is the section conflicts of the file.
+	OnConflict OnConflict
+
 	// LiveRestore leaves containers running when the daemon stops.
 	LiveRestore bool
 

@@ -87,6 +87,9 @@ func (c *Config) file(name string, text []byte) error {
 			d.decode(value, "cri", reflect.ValueOf(&c.CRI).Elem())
 			c.locate(name, "cri", value)
 			return
+		case "conflicts":
+			d.decode(value, "conflicts", reflect.ValueOf(&c.OnConflict).Elem())
+			return
 		}
 		for _, s := range settings {
 			if s.key == key.Value {
@@ -118,7 +121,7 @@ func keys() []string {
 	for _, s := range settings {
 		known = append(known, s.key)
 	}
-	return append(known, "cri")
+	return append(known, "cri", "conflicts")
 }
 
 // environment applies the variables that begin with POUCHFX_. One that is

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -83,7 +84,22 @@ func (c *Config) UnknownPlugins(names []string) error {
 	return errors.Join(errs...)
 }
 
+// OnConflict says, for each hook, what becomes of a plugin that writes what
+// another one has written; empty means that it is reported.
+type OnConflict struct {
+	PreCreate          plugins.OnConflict `yaml:"PreCreate"`
+	PreStart           plugins.OnConflict `yaml:"PreStart"`
+	PreCreateEndpoint  plugins.OnConflict `yaml:"PreCreateEndpoint"`
+	PreUpdate          plugins.OnConflict `yaml:"PreUpdate"`
+	PreCreateContainer plugins.OnConflict `yaml:"PreCreateContainer"`
+	PreVolumeCreate    plugins.OnConflict `yaml:"PreVolumeCreate"`
+}
+
 // Conflicts says what becomes of a hook that writes what another plugin wrote.
 func (c *Config) Conflicts(hook string) plugins.OnConflict {
-	return plugins.Warn
+	o := &c.OnConflict
+	return cmp.Or(map[string]plugins.OnConflict{
+		"PreCreate": o.PreCreate, "PreStart": o.PreStart, "PreCreateEndpoint": o.PreCreateEndpoint, "PreUpdate": o.PreUpdate,
+		"PreCreateContainer": o.PreCreateContainer, "PreVolumeCreate": o.PreVolumeCreate,
+	}[hook], plugins.Warn)
 }

@@ -43,6 +43,27 @@ type pluginConfig struct {
 	Hidden  string            `yaml:"-"`
 }
 
+func TestConflictsArePerHook(t *testing.T) {
+	c, err := load(t, "conflicts: {PreCreate: error, PreUpdate: warn}")
+	require.NoError(t, err)
+	assert.Equal(t, plugins.Refuse, c.Conflicts("PreCreate"))
+	assert.Equal(t, plugins.Warn, c.Conflicts("PreUpdate"))
+	assert.Equal(t, plugins.Warn, c.Conflicts("PreStart"))
+	_, err = load(t, "conflicts: {PreCreat: error, PreStart: shout}")
+	assert.ErrorContains(t, err, `did you mean "PreCreate"?`)
+	assert.ErrorContains(t, err, `"shout": use "warn" or "error"`)
+}
+
+func TestAPolicySaysWhoComesFirst(t *testing.T) {
+	c, err := load(t, "plugins: {limits: {policy: {before: [a], after: [b, c], breaker: {failures: 9, cooldown: 1m}}}}")
+	require.NoError(t, err)
+	policy := plugins.DefaultPolicy()
+	require.NoError(t, c.Plugin("limits", &policy, nil))
+	assert.Equal(t, []string{"a"}, policy.Before)
+	assert.Equal(t, []string{"b", "c"}, policy.After)
+	assert.Equal(t, plugins.Breaker{Failures: 9, Cooldown: time.Minute}, policy.Breaker)
+}
+
 func TestASectionIsDecodedOverTheDefaults(t *testing.T) {
 	c, err := load(t, `
 plugins:
@@ -64,7 +85,7 @@ plugins:
 
 	require.NoError(t, c.Plugin("limits", &policy, &config))
 
-	assert.Equal(t, plugins.Policy{Enabled: true, Priority: 7, Timeout: 2 * time.Second, OnError: plugins.Ignore}, policy)
+	assert.Equal(t, plugins.Policy{Enabled: true, Priority: 7, Timeout: 2 * time.Second, OnError: plugins.Ignore, Breaker: plugins.DefaultPolicy().Breaker}, policy)
 	assert.Equal(t, "kept", config.Name)
 	assert.Equal(t, megabytes(64), config.Max)
 	assert.Equal(t, time.Minute, config.Wait)

@@ -24,7 +24,7 @@ func NewAPI(r *Roster, provided []*plugins.Registration) (plugins.APIPlugin, err
 func (c routes) UpdateHandler(ctx context.Context, specs []*types.HandlerSpec) []*types.HandlerSpec {
 	specs, err := c.update(ctx, specs)
 	if err != nil {
-		c.log.Error("no routes", zap.Error(err))
+		c.roster.log.Error("no routes", zap.Error(err))
 		return nil
 	}
 	return specs
@@ -34,11 +34,13 @@ func (c routes) update(ctx context.Context, specs []*types.HandlerSpec) ([]*type
 	if err := CheckRoutes(specs); err != nil {
 		return nil, err
 	}
-	specs, err := run(ctx, c.chain, "UpdateHandler", specs, copyRoutes,
-		func(ctx context.Context, p plugins.APIPlugin, specs []*types.HandlerSpec) ([]*types.HandlerSpec, error) {
+	specs, err := run(ctx, c.chain, hook[plugins.APIPlugin, []*types.HandlerSpec]{
+		name: "UpdateHandler", copy: copyRoutes,
+		call: func(ctx context.Context, p plugins.APIPlugin, specs []*types.HandlerSpec) ([]*types.HandlerSpec, error) {
 			specs = copyRoutes(p.UpdateHandler(ctx, specs))
 			return specs, CheckRoutes(specs)
-		})
+		},
+	}, specs)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -58,4 +59,49 @@ func BenchmarkBareInterfaceCallsOf10(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/links, "ns/plugin")
+}
+
+// typical is a body as compose sends it.
+func typical() *types.ContainerCreateConfig {
+	c := createConfig()
+	c.Image, c.Cmd, c.Labels = "registry.example.com/shop/web:1.2.3", []string{"serve", "--port", "8080"}, map[string]string{}
+	for i := range 20 {
+		c.Env = append(c.Env, fmt.Sprintf("VARIABLE_%d=value of some length %d", i, i))
+		c.Labels[fmt.Sprintf("com.docker.compose.label-%d", i)] = "a value"
+	}
+	c.HostConfig.Binds = []string{"/srv/data:/data", "/srv/config:/etc/config:ro"}
+	return c
+}
+
+// recorded measures ten plugins with a recording operation; compare with the
+// same without one (bare).
+func recorded(b *testing.B, record bool, plugin func(i int) any) {
+	var regs []*plugins.Registration
+	for i := range links {
+		regs = append(regs, reg(fmt.Sprintf("p%02d", i), plugin(i)))
+	}
+	c, config := containersOf(b, regs...), typical()
+	b.ReportAllocs()
+	for b.Loop() {
+		ctx, own := b.Context(), *config
+		if record {
+			ctx, _ = registry.Begin(ctx)
+		}
+		if err := c.PreCreate(ctx, &own); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/links, "ns/plugin")
+}
+
+// What explain and conflicts add: recorded less bare, at most 5 µs for a
+// plugin that changes nothing and 30 µs for one that changes something.
+func BenchmarkExplain(b *testing.B) {
+	for name, plugin := range map[string]func(int) any{
+		"changing-nothing":   func(int) any { return plugins.ContainerBase{} },
+		"changing-something": func(i int) any { return sets(fmt.Sprint("label", i), "1") },
+	} {
+		b.Run(name+"/bare", func(b *testing.B) { recorded(b, false, plugin) })
+		b.Run(name+"/recorded", func(b *testing.B) { recorded(b, true, plugin) })
+	}
 }

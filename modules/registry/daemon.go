@@ -16,7 +16,7 @@ type Daemons []*Daemon
 // Daemon is one daemon plugin, guarded.
 type Daemon struct {
 	link[plugins.DaemonPlugin]
-	log *zap.Logger
+	roster *Roster
 }
 
 // NewDaemons makes the list of daemon plugins.
@@ -27,7 +27,7 @@ func NewDaemons(r *Roster, provided []*plugins.Registration) (Daemons, error) {
 	}
 	daemons := make(Daemons, len(c.links))
 	for i, l := range c.links {
-		daemons[i] = &Daemon{l, c.log}
+		daemons[i] = &Daemon{l, r}
 	}
 	return daemons, nil
 }
@@ -47,7 +47,7 @@ func (d *Daemon) PreStart(ctx context.Context) error {
 	if d.reg.Policy.Required || ctx.Err() != nil {
 		return err
 	}
-	d.log.Error("optional plugin failed: running degraded", zap.String("plugin", d.reg.Name), zap.Error(err))
+	d.roster.log.Error("optional plugin failed: running degraded", zap.String("plugin", d.reg.Name), zap.Error(err))
 	return nil
 }
 
@@ -57,11 +57,13 @@ func (d *Daemon) PreStop(ctx context.Context) error {
 }
 
 func (d *Daemon) call(ctx context.Context, name string, hook func(plugins.DaemonPlugin) error) error {
+	ctx, end := d.roster.observer.Begin(ctx, d.reg.Name, name)
 	_, err := guard.Call(ctx, guard.Limits{Timeout: d.reg.Policy.Timeout}, d.plugin,
 		func(_ context.Context, p plugins.DaemonPlugin) (struct{}, error) { return struct{}{}, hook(p) })
+	end(outcomeOf(err), err)
 	if err == nil {
 		return nil
 	}
-	report(d.log, d.reg, name, err, false)
+	d.roster.report(ctx, d.reg, name, err, false)
 	return hookError(d.reg, name, err)
 }

@@ -45,6 +45,16 @@ type plugin struct {
 	preVolumeCreate func(*types.VolumeCreateConfig) error
 }
 
+// undoer is one that can undo.
+type undoer struct {
+	*plugin
+	undo func(context.Context, *types.ContainerCreateConfig) error
+}
+
+func (u undoer) UndoPreCreate(ctx context.Context, c *types.ContainerCreateConfig) error {
+	return u.undo(ctx, c)
+}
+
 func (p *plugin) PreCreate(ctx context.Context, c *types.ContainerCreateConfig) error {
 	if p.preCreate == nil {
 		return nil

@@ -21,13 +21,15 @@ func NewCri(r *Roster, provided []*plugins.Registration) (plugins.CriPlugin, err
 // PreCreateContainer leaves config as the last plugin left its copy. Each
 // plugin has a copy of the sandbox to itself.
 func (c cri) PreCreateContainer(ctx context.Context, config *types.ContainerCreateConfig, sandbox any) error {
-	after, err := run(ctx, c.chain, "PreCreateContainer", config, clone,
-		func(ctx context.Context, p plugins.CriPlugin, config *types.ContainerCreateConfig) (*types.ContainerCreateConfig, error) {
+	after, err := run(ctx, c.chain, hook[plugins.CriPlugin, *types.ContainerCreateConfig]{
+		name: "PreCreateContainer", document: createDocument, copy: clone[*types.ContainerCreateConfig], describe: compare[*types.ContainerCreateConfig],
+		call: func(ctx context.Context, p plugins.CriPlugin, config *types.ContainerCreateConfig) (*types.ContainerCreateConfig, error) {
 			if err := p.PreCreateContainer(ctx, config, clone(sandbox)); err != nil {
 				return nil, err
 			}
 			return config, complete(ctx, config)
-		})
+		},
+	}, config)
 	if err == nil && after != config {
 		*config = *after
 	}
@@ -45,10 +47,12 @@ func NewImages(r *Roster, provided []*plugins.Registration) (plugins.ImagePlugin
 
 // PostPull shows the image to each plugin; it is not copied.
 func (c images) PostPull(ctx context.Context, snapshotter string, image containerd.Image) error {
-	_, err := run(ctx, c.chain, "PostPull", image, func(i containerd.Image) containerd.Image { return i },
-		func(ctx context.Context, p plugins.ImagePlugin, image containerd.Image) (containerd.Image, error) {
+	_, err := run(ctx, c.chain, hook[plugins.ImagePlugin, containerd.Image]{
+		name: "PostPull", copy: func(i containerd.Image) containerd.Image { return i },
+		call: func(ctx context.Context, p plugins.ImagePlugin, image containerd.Image) (containerd.Image, error) {
 			return image, p.PostPull(ctx, snapshotter, image)
-		})
+		},
+	}, image)
 	return err
 }
 
@@ -63,10 +67,12 @@ func NewVolumes(r *Roster, provided []*plugins.Registration) (plugins.VolumePlug
 
 // PreVolumeCreate leaves config as the last plugin left its copy.
 func (c volumes) PreVolumeCreate(ctx context.Context, config *types.VolumeCreateConfig) error {
-	after, err := run(ctx, c.chain, "PreVolumeCreate", config, clone,
-		func(ctx context.Context, p plugins.VolumePlugin, config *types.VolumeCreateConfig) (*types.VolumeCreateConfig, error) {
+	after, err := run(ctx, c.chain, hook[plugins.VolumePlugin, *types.VolumeCreateConfig]{
+		name: "PreVolumeCreate", document: "volume", subject: config.Name, copy: clone[*types.VolumeCreateConfig], describe: compare[*types.VolumeCreateConfig],
+		call: func(ctx context.Context, p plugins.VolumePlugin, config *types.VolumeCreateConfig) (*types.VolumeCreateConfig, error) {
 			return config, p.PreVolumeCreate(ctx, config)
-		})
+		},
+	}, config)
 	if err == nil && after != config {
 		*config = *after
 	}

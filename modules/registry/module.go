@@ -14,8 +14,29 @@ var Module = fx.Module("registry", fx.Provide(
 	provideRoster, provideAPI, provideContainers, provideCri, provideDaemons, provideImages, provideVolumes, provideRegistry,
 ))
 
-func provideRoster(s plugins.Settings, log *zap.Logger) (*Roster, error) {
-	return NewRoster(s, plugins.Registered(), log.Named("plugins"))
+// rosterIn is what a roster is made of; without the optional parts hooks are
+// observed by nobody, and each kind is ordered by itself.
+type rosterIn struct {
+	fx.In
+	Settings plugins.Settings
+	Log      *zap.Logger
+	Observer Observer `optional:"true"`
+	Order    Ordered  `optional:"true"`
+}
+
+// Ordered are all plugins of the daemon in their order (see Order), which need
+// not be constructed for it.
+type Ordered []*plugins.Registration
+
+func provideRoster(i rosterIn) (*Roster, error) {
+	var opts []Option
+	if i.Observer != nil {
+		opts = append(opts, WithObserver(i.Observer))
+	}
+	if i.Order != nil {
+		opts = append(opts, InOrder(i.Order))
+	}
+	return NewRoster(i.Settings, plugins.Registered(), i.Log.Named("plugins"), opts...)
 }
 
 func provideAPI(r *Roster, in plugins.APIRegistrations) (plugins.APIPlugin, error) {

@@ -11,6 +11,8 @@ const (
 	Running  Status = "running"
 	Disabled Status = "disabled"
 	Failed   Status = "failed"
+	// Tripped plugins are skipped for a while: their circuit breaker is open.
+	Tripped Status = "skipped"
 )
 
 // Info is one plugin as the daemon lists it.
@@ -21,6 +23,8 @@ type Info struct {
 	Status Status         `json:"status"`
 	// Error says why the plugin failed.
 	Error string `json:"error,omitempty"`
+	// Breaker is the state of its circuit breaker, if it has one.
+	Breaker *BreakerInfo `json:"breaker,omitempty"`
 	// Origin is the function that provided or registered it.
 	Origin string `json:"origin"`
 }
@@ -45,6 +49,8 @@ func (r *Registry) List() []Info {
 		info := Describe(m.reg)
 		if err := m.failure(); err != nil {
 			info.Status, info.Error = Failed, err.Error()
+		} else if info.Breaker = m.breaker.info(); info.Breaker != nil && info.Breaker.State == "open" {
+			info.Status = Tripped
 		}
 		all = append(all, info)
 	}

@@ -15,6 +15,9 @@ import (
 // has and whether it was provided or registered.
 type Roster struct {
 	log        *zap.Logger
+	settings   plugins.Settings
+	observer   Observer
+	ranks      map[string]int // nil where nobody knows all plugins beforehand
 	registered []*plugins.Registration
 
 	mu      sync.Mutex
@@ -23,7 +26,8 @@ type Roster struct {
 
 // member is a plugin with what became of it.
 type member struct {
-	reg *plugins.Registration
+	reg     *plugins.Registration
+	breaker *breaker
 
 	mu  sync.Mutex
 	err error
@@ -42,11 +46,32 @@ func (m *member) fail(err error) {
 	m.err = err
 }
 
+// Option changes a roster.
+type Option func(*Roster)
+
+// WithObserver has o told of every call of a hook.
+func WithObserver(o Observer) Option { return func(r *Roster) { r.observer = o } }
+
+// InOrder gives the order of all plugins of the daemon, as Order made it.
+// Without it each kind is ordered by itself, knowing nothing of relations by
+// way of plugins of other kinds.
+func InOrder(ordered []*plugins.Registration) Option {
+	return func(r *Roster) {
+		r.ranks = make(map[string]int, len(ordered))
+		for i, reg := range ordered {
+			r.ranks[reg.Name] = i
+		}
+	}
+}
+
 // NewRoster makes the roster of a daemon. registered is what init functions
 // registered (plugins.Registered); settings decide on their policies, those of
 // provided plugins are decided already.
-func NewRoster(settings plugins.Settings, registered []plugins.Registration, log *zap.Logger) (*Roster, error) {
-	r := &Roster{log: log, members: make(map[string]*member)}
+func NewRoster(settings plugins.Settings, registered []plugins.Registration, log *zap.Logger, opts ...Option) (*Roster, error) {
+	r := &Roster{log: log, settings: settings, observer: nobody{}, members: make(map[string]*member)}
+	for _, o := range opts {
+		o(r)
+	}
 	for _, reg := range registered {
 		if err := Settle(&reg, settings); err != nil {
 			return nil, err
@@ -84,7 +109,7 @@ func (r *Roster) enter(kind plugins.Kind, provided []*plugins.Registration) ([]*
 		}
 		m, known := r.members[reg.Name]
 		if !known {
-			m = &member{reg: reg, err: reg.Err}
+			m = &member{reg: reg, err: reg.Err, breaker: newBreaker(reg, r.log)}
 			r.members[reg.Name] = m
 			if reg.Err != nil {
 				r.log.Error("optional plugin failed: running degraded", zap.String("plugin", reg.Name), zap.Error(reg.Err))
@@ -94,8 +119,26 @@ func (r *Roster) enter(kind plugins.Kind, provided []*plugins.Registration) ([]*
 		}
 		members = append(members, m)
 	}
-	slices.SortFunc(members, func(a, b *member) int { return Compare(a.reg, b.reg) })
-	return members, nil
+	return members, r.sort(members)
+}
+
+// sort brings members into the order of the daemon.
+func (r *Roster) sort(members []*member) error {
+	if r.ranks != nil {
+		slices.SortFunc(members, func(a, b *member) int {
+			return cmp.Or(cmp.Compare(r.ranks[a.reg.Name], r.ranks[b.reg.Name]), Compare(a.reg, b.reg))
+		})
+		return nil
+	}
+	regs := make([]*plugins.Registration, len(members))
+	for i, m := range members {
+		regs[i] = m.reg
+	}
+	ordered, err := Order(regs)
+	slices.SortFunc(members, func(a, b *member) int {
+		return cmp.Compare(slices.Index(ordered, a.reg), slices.Index(ordered, b.reg))
+	})
+	return err
 }
 
 // all returns every plugin that was entered, in order.
@@ -106,13 +149,8 @@ func (r *Roster) all() []*member {
 	for _, m := range r.members {
 		members = append(members, m)
 	}
-	slices.SortFunc(members, func(a, b *member) int { return Compare(a.reg, b.reg) })
+	_ = r.sort(members) // a cycle is there in the chains, too, and an error
 	return members
-}
-
-// Compare orders plugins: bigger priority first, then by name.
-func Compare(a, b *plugins.Registration) int {
-	return cmp.Or(cmp.Compare(b.Policy.Priority, a.Policy.Priority), cmp.Compare(a.Name, b.Name))
 }
 
 // Duplicate is the error of two plugins with one name.
@@ -131,7 +169,7 @@ func newChain[P any](r *Roster, kind plugins.Kind, provided []*plugins.Registrat
 	if err != nil {
 		return nil, err
 	}
-	c := &chain[P]{log: r.log}
+	c := &chain[P]{roster: r}
 	for _, m := range members {
 		if m.reg.Plugin == nil {
 			continue

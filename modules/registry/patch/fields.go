@@ -1,7 +1,6 @@
 package patch
 
 import (
-	"cmp"
 	"encoding"
 	"encoding/json"
 	"maps"
@@ -11,12 +10,13 @@ import (
 	"sync"
 )
 
-// field is a field of a struct's JSON.
+// field is a field of a struct's JSON; an embedded struct has none of its own.
 type field struct {
+	index     int
 	name      string
-	index     []int
 	omitEmpty bool
 	omitZero  bool
+	embedded  []field
 }
 
 // omits reports whether encoding/json leaves a value out.
@@ -52,11 +52,8 @@ func fieldsOf(t reflect.Type) []field {
 	if known, ok := knownFields.Load(t); ok {
 		return known.([]field)
 	}
-	fields, ok := collect(t, nil)
-	slices.SortStableFunc(fields, func(a, b field) int { return cmp.Compare(a.name, b.name) })
-	for i := 1; i < len(fields) && ok; i++ {
-		ok = fields[i].name != fields[i-1].name // encoding/json has rules for that
-	}
+	names := map[string]bool{}
+	fields, ok := collect(t, names)
 	if !ok || len(fields) == 0 {
 		fields = nil
 	}
@@ -64,21 +61,22 @@ func fieldsOf(t reflect.Type) []field {
 	return fields
 }
 
-func collect(t reflect.Type, parent []int) (fields []field, ok bool) {
+func collect(t reflect.Type, names map[string]bool) (fields []field, ok bool) {
 	if marshals(t) {
 		return nil, false
 	}
 	for i := range t.NumField() {
 		f := t.Field(i)
-		index := append(slices.Clone(parent), i)
 		tag := f.Tag.Get("json")
 		name, options, _ := strings.Cut(tag, ",")
 		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct && tag != "-" && !marshals(f.Type) {
-			inner, ok := collect(f.Type, index)
+			inner, ok := collect(f.Type, names)
 			if !ok {
 				return nil, false
 			}
-			fields = append(fields, inner...)
+			if len(inner) > 0 {
+				fields = append(fields, field{index: i, embedded: inner})
+			}
 			continue
 		}
 		switch {
@@ -92,8 +90,12 @@ func collect(t reflect.Type, parent []int) (fields []field, ok bool) {
 		if name == "" {
 			name = f.Name
 		}
+		if names[name] {
+			return nil, false // encoding/json has rules for that
+		}
+		names[name] = true
 		list := strings.Split(options, ",")
-		fields = append(fields, field{name, index, slices.Contains(list, "omitempty"), slices.Contains(list, "omitzero")})
+		fields = append(fields, field{index: i, name: name, omitEmpty: slices.Contains(list, "omitempty"), omitZero: slices.Contains(list, "omitzero")})
 	}
 	return fields, true
 }

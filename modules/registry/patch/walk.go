@@ -59,39 +59,48 @@ func (w *walk) compare(a, b reflect.Value, at *path) (before, after any, changed
 	return before, after, len(w.fields) > had
 }
 
-func (w *walk) structs(a, b reflect.Value, fields []field, parent *path) (before, after any, changed bool) {
+func (w *walk) structs(a, b reflect.Value, fields []field, at *path) (before, after any, changed bool) {
 	var x, y map[string]any
+	w.members(a, b, fields, at, &x, &y)
+	return x, y, x != nil
+}
+
+// members adds the fields of two structs that differ to the objects x and y.
+func (w *walk) members(a, b reflect.Value, fields []field, at *path, x, y *map[string]any) {
 	for i := range fields {
 		f := &fields[i]
-		u, v := a.FieldByIndex(f.index), b.FieldByIndex(f.index)
+		u, v := a.Field(f.index), b.Field(f.index)
+		if f.embedded != nil {
+			w.members(u, v, f.embedded, at, x, y)
+			continue
+		}
 		if u.IsZero() && v.IsZero() {
 			continue
 		}
-		hidden, shows := f.omits(u), f.omits(v)
-		if hidden && shows {
+		hidden, gone := f.omits(u), f.omits(v)
+		if hidden && gone {
 			continue
 		}
 		old, now, differs := any(nil), any(nil), true
-		if hidden || shows {
-			old, now = w.oneSided(u, v, hidden, (&path{parent, f.name}).String())
+		if hidden || gone {
+			old, now = w.oneSided(u, v, hidden, (&path{at, f.name}).String())
 		} else {
-			old, now, differs = w.compare(u, v, &path{parent, f.name})
+			old, now, differs = w.compare(u, v, &path{at, f.name})
 		}
 		if !differs {
 			continue
 		}
-		if x == nil {
-			x, y = map[string]any{}, map[string]any{}
+		if *x == nil {
+			*x, *y = map[string]any{}, map[string]any{}
 		}
 		if !hidden {
-			x[f.name] = old
+			(*x)[f.name] = old
 		}
-		if !shows {
-			y[f.name] = now
+		if !gone {
+			(*y)[f.name] = now
 		}
 		w.size += 2 * len(f.name)
 	}
-	return x, y, x != nil
 }
 
 // oneSided handles a field that is left out of one of the documents.

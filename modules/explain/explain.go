@@ -1,37 +1,145 @@
 // Package explain keeps with a container who changed it: what the hooks of
 // plugins did when it was created, started and updated. It is kept as an
-// extension of containerd's record of the container, for Docker's and for
-// CRI's alike, and goes with it.
+// extension of containerd's record of the container, for Docker's containers
+// and CRI's alike, and goes with it.
 package explain
 
 import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/containerd/containerd/v2/core/containers"
 	"github.com/containerd/typeurl/v2"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/pouchfx/pouchfx/modules/registry"
 )
 
-// Extension is the key of the explanation among the extensions of a container.
-const Extension = "pouchfx.explain"
+const (
+	// Extension is the key of the explanation among a container's extensions.
+	Extension = "pouchfx.explain"
+	// typeURL names the layout. It changes when older versions could not read
+	// what is written.
+	typeURL = "pouchfx/v1/Explanation"
+
+	// MaxSize bounds an explanation, in bytes of JSON.
+	MaxSize = 256 << 10
+	// maxUpdates is of how many hooks of updates something is kept.
+	maxUpdates = 100
+)
 
 // Explanation is what plugins did to a container.
 type Explanation struct {
 	// Create is what PreCreateContainer, PreCreate, and PreVolumeCreate for
 	// the volumes that it implied, did.
 	Create []registry.Change
-	// Start is what PreStart and PreCreateEndpoint did at the last start and
-	// at connects since.
+	// Start is what PreStart and PreCreateEndpoint did at the last start at
+	// which there were such hooks, and at connects since.
 	Start []registry.Change `json:",omitempty"`
 	// Update is what PreUpdate did, at the last updates.
 	Update []registry.Change `json:",omitempty"`
-	// Forgotten counts the changes that were dropped to stay within bounds.
+	// Forgotten counts what was dropped to keep within bounds: updates, and
+	// patches.
 	Forgotten int `json:",omitempty"`
 }
 
-// Encode makes the extension; nil when there is nothing to tell.
-func (e *Explanation) Encode() (typeurl.Any, error) { return nil, nil }
+// Empty reports whether there is nothing to tell.
+func (e *Explanation) Empty() bool { return len(e.Create)+len(e.Start)+len(e.Update) == 0 }
 
-// Decode reads it from the extensions of a container. Without one, as for
-// containers of older versions, the explanation is empty and known is false.
+// Encode makes the extension, within bounds: the oldest updates go first, then
+// the largest patches, whose changes then say so.
+func (e *Explanation) Encode() (typeurl.Any, error) {
+	if drop := len(e.Update) - maxUpdates; drop > 0 {
+		e.forget(drop)
+	}
+	for {
+		text, err := json.Marshal(e)
+		if err != nil {
+			return nil, fmt.Errorf("cannot encode what plugins changed: %w", err)
+		}
+		if len(text) <= MaxSize {
+			return &anypb.Any{TypeUrl: typeURL, Value: text}, nil
+		}
+		if len(e.Update) > 1 {
+			e.forget((len(e.Update) + 1) / 2)
+		} else if !e.omitLargest() {
+			e.Forgotten += len(e.Create) + len(e.Start) + len(e.Update)
+			e.Create, e.Start, e.Update = nil, nil, nil
+		}
+	}
+}
+
+func (e *Explanation) forget(updates int) {
+	e.Update = e.Update[updates:]
+	e.Forgotten += updates
+}
+
+// omitLargest drops the largest patch, or else the longest list of fields.
+func (e *Explanation) omitLargest() bool {
+	var largest *registry.Change
+	size := func(c *registry.Change) (n int) {
+		for _, f := range c.Fields {
+			n += len(f)
+		}
+		return n + len(c.Patch) + len(c.Error)
+	}
+	for _, list := range [][]registry.Change{e.Create, e.Start, e.Update} {
+		for i := range list {
+			if largest == nil || size(&list[i]) > size(largest) {
+				largest = &list[i]
+			}
+		}
+	}
+	if largest == nil || size(largest) < 1<<10 {
+		return false
+	}
+	largest.Omitted = fmt.Sprintf("%d KiB of changes: more than %d in all are not kept", size(largest)>>10, MaxSize>>10)
+	largest.Patch, largest.Error = nil, largest.Error[:min(len(largest.Error), 512)]
+	if size(largest) >= 1<<10 {
+		largest.Fields = nil
+	}
+	e.Forgotten++
+	return true
+}
+
+// Decode reads an explanation from the extensions of a container. Without one,
+// as for containers of older versions and those that no plugin saw, it is
+// empty and known is false.
 func Decode(extensions map[string]typeurl.Any) (e *Explanation, known bool, err error) {
-	return &Explanation{}, false, nil
+	e = new(Explanation)
+	value, ok := extensions[Extension]
+	if !ok {
+		return e, false, nil
+	}
+	if url := value.GetTypeUrl(); url != typeURL {
+		return e, true, fmt.Errorf("cannot read what plugins changed: it was written by another version of the daemon, as %s, and this one knows %s", url, typeURL)
+	}
+	if err := json.Unmarshal(value.GetValue(), e); err != nil {
+		return e, true, fmt.Errorf("cannot read what plugins changed: %w", err)
+	}
+	return e, true, nil
+}
+
+// Note adds to the explanation of a container what note does to it. What
+// cannot be read is replaced. The caller keeps others from doing the same.
+func Note(ctx context.Context, store containers.Store, id string, note func(*Explanation)) error {
+	record, err := store.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("cannot keep what plugins changed: %w", err)
+	}
+	e, _, err := Decode(record.Extensions)
+	if err != nil {
+		e = &Explanation{Forgotten: 1}
+	}
+	note(e)
+	value, err := e.Encode()
+	if err != nil {
+		return err
+	}
+	update := containers.Container{ID: id, Extensions: map[string]typeurl.Any{Extension: value}}
+	if _, err := store.Update(ctx, update, "extensions."+Extension); err != nil {
+		return fmt.Errorf("cannot keep what plugins changed: %w", err)
+	}
+	return nil
 }

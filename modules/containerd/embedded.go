@@ -87,6 +87,9 @@ func (e *Engine) startEmbedded(ctx context.Context) error {
 	if err := l.load(isNotCRI); err != nil {
 		return fmt.Errorf("start containerd: %w", err)
 	}
+	if err := e.watchGarbage(l); err != nil {
+		return err
+	}
 	if err := l.failure(plugins.SnapshotPlugin, e.config.Snapshotter); err != nil {
 		return noSnapshotter(e.config.Snapshotter, err)
 	}

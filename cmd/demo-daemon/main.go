@@ -1,18 +1,11 @@
 // Command demo-daemon is a container daemon with a Docker-compatible API,
-// composed from the modules of this repository. Its targets, that is what it
-// is composed of, are in the files target_*.go.
+// composed from the modules of this repository. A daemon with plugins of your
+// own is this file with them as arguments: copy it, or have it made by
+// `demo-daemon build`.
 package main
 
-import (
-	"os"
-
-	"github.com/pouchfx/pouchfx/modules/containers/role"
-)
+import "github.com/pouchfx/pouchfx/cmd/demo-daemon/daemon"
 
 func main() {
-	status, played := role.Play()
-	if !played {
-		status = run(os.Args[1:], os.Stdout, os.Stderr)
-	}
-	os.Exit(status)
+	daemon.Main()
 }

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/pouchfx/pouchfx/modules/registry"
 )
 
-func pluginsCommand() *cobra.Command {
-	var s settings
+func pluginsCommand(targets []app.Target) *cobra.Command {
+	s := settings{targets: targets}
 	var host string
 	var asJSON bool
 	cmd := &cobra.Command{

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"encoding/json"
@@ -13,8 +13,8 @@ import (
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
-func serveCommand() *cobra.Command {
-	var s settings
+func serveCommand(targets []app.Target) *cobra.Command {
+	s := settings{targets: targets}
 	var timeline string
 	cmd := &cobra.Command{
 		Use:   "serve",

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -30,8 +30,9 @@ type failure struct{ error }
 
 func (f failure) Unwrap() error { return f.error }
 
-// run runs the command line and returns the exit status.
-func run(args []string, stdout, stderr io.Writer) int {
+// run runs the command line of a daemon that can be each of the targets, and
+// returns the exit status.
+func run(targets []app.Target, args []string, stdout, stderr io.Writer) int {
 	root := &cobra.Command{
 		Use:           "demo-daemon",
 		Short:         "A container daemon that plugins change",
@@ -42,7 +43,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(), pluginsCommand(), checkCommand(), graphCommand(), versionCommand())
+	root.AddCommand(serveCommand(targets), pluginsCommand(targets), checkCommand(targets), graphCommand(targets), versionCommand())
 	root.AddCommand(moreCommands()...)
 
 	command, err := root.ExecuteC()
@@ -76,13 +77,14 @@ func does(f func(*cobra.Command) error) func(*cobra.Command, []string) error {
 
 // settings are the flags that say which daemon a command is about.
 type settings struct {
+	targets      []app.Target
 	target, file string
 }
 
 // addTo adds the flags to a command; with all, those of the configuration too.
 func (s *settings) addTo(cmd *cobra.Command, all bool) {
 	var names []string
-	for _, t := range targets {
+	for _, t := range s.targets {
 		names = append(names, t.Name)
 	}
 	flags := cmd.Flags()
@@ -95,7 +97,7 @@ func (s *settings) addTo(cmd *cobra.Command, all bool) {
 
 // load returns the target and the configuration.
 func (s *settings) load(cmd *cobra.Command) (app.Target, *config.Config, error) {
-	for _, t := range targets {
+	for _, t := range s.targets {
 		if t.Name == s.target {
 			c, err := config.Load(s.file, os.Environ(), cmd.Flags())
 			return t, c, err

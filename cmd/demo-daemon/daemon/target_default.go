@@ -1,6 +1,6 @@
 //go:build !minimal && !kube
 
-package main
+package daemon
 
 import (
 	"errors"

@@ -1,6 +1,6 @@
 //go:build minimal && !kube
 
-package main
+package daemon
 
 import (
 	"github.com/spf13/cobra"

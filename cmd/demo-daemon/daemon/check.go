@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"errors"
@@ -9,8 +9,8 @@ import (
 	"github.com/pouchfx/pouchfx/app"
 )
 
-func checkCommand() *cobra.Command {
-	var s settings
+func checkCommand(targets []app.Target) *cobra.Command {
+	s := settings{targets: targets}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and how the daemon fits together, and start nothing",
@@ -35,8 +35,8 @@ plugins of each kind are called.`,
 	return cmd
 }
 
-func graphCommand() *cobra.Command {
-	var s settings
+func graphCommand(targets []app.Target) *cobra.Command {
+	s := settings{targets: targets}
 	var format string
 	cmd := &cobra.Command{
 		Use:   "graph",

@@ -1,4 +1,4 @@
-package main
+package daemon
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ func command(t *testing.T, config string, args ...string) (status int, stdout, s
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
 	var out, errs bytes.Buffer
-	status = run(append(args, "--config-file", file), &out, &errs)
+	status = run(targets, append(args, "--config-file", file), &out, &errs)
 	return status, out.String(), errs.String()
 }
 
@@ -119,6 +119,6 @@ func TestGraphIsDrawn(t *testing.T) {
 
 func TestVersionNamesTheEngine(t *testing.T) {
 	var out bytes.Buffer
-	require.Zero(t, run([]string{"version"}, &out, &out))
+	require.Zero(t, run(targets, []string{"version"}, &out, &out))
 	assert.Contains(t, out.String(), "containerd")
 }

@@ -15,7 +15,7 @@ LEAN   := no_rdt,grpcnotrace
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal kube demo test lint unit e2e clients race bench cross fmt notice clean help
+.PHONY: build minimal kube demo test lint unit e2e clients race bench cross size golden fmt notice clean help
 
 include tools/runc.mk
 include tools/shim.mk
@@ -52,6 +52,8 @@ lint: ## gofmt, go vet and staticcheck
 
 unit: ## unit tests with the race detector
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/e2e$$')
+	$(GO) test -tags minimal -run Target ./cmd/demo-daemon/daemon
+	$(GO) test -tags kube -run Target ./cmd/demo-daemon/daemon
 
 e2e: assets ## tests with real containers (as root, else they are skipped)
 	$(GO) test -timeout 40m ./e2e
@@ -69,14 +71,27 @@ bench: assets ## figures, as ratios in one run (as root)
 	$(GO) test -run '^$$' -bench . ./modules/cri/proxy
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./modules/cri ./e2e
 
-cross: ## compile the library for the systems on which it is of use
-	@set -e; for arch in amd64 arm64; do echo linux/$$arch; \
-		GOOS=linux GOARCH=$$arch CGO_ENABLED=0 $(GO) build $$($(GO) list ./... | grep -v -e /e2e -e '/pouchfx$$'); done; \
+# Daemons run on Linux. Where plugins are written may be another system.
+cross: ## compile for each system on which a part is of use
+	@set -e; export CGO_ENABLED=0; for arch in amd64 arm64; do echo linux/$$arch; \
+		GOOS=linux GOARCH=$$arch $(GO) build ./cmd/... ./app/... ./modules/... ./plugins/... ./types/... ./networktypes/...; done; \
 	for os in darwin windows; do echo $$os; \
-		GOOS=$$os CGO_ENABLED=0 $(GO) build ./types ./networktypes ./plugins ./modules/registry/... ./app; done
+		GOOS=$$os $(GO) build ./types ./networktypes ./plugins ./plugins/when ./examples/plugins/... ./modules/registry/... ./app; done
+
+size: assets $(DEMO)/guest.bin ## how big the binary of each target is, and what it carries
+	@for target in default minimal kube; do \
+		$(STATIC) -tags assets,demo,$$target,$(LEAN) -o bin/size ./cmd/demo-daemon; \
+		printf '%-8s %10d bytes  %5.1f MB\n' $$target $$(wc -c <bin/size) $$(wc -c <bin/size | awk '{print $$1/1e6}'); done; rm bin/size
+	@echo 'of which each carries:'; for asset in $(ASSETS)/runc.zst $(ASSETS)/shim.zst $(ASSETS)/pause $(CNI_ASSETS)/cni.tar.zst; do \
+		printf '%-8s %10d bytes  %5.1f MB\n' $$(basename $$asset | cut -d. -f1) $$(wc -c <$$asset) $$(wc -c <$$asset | awk '{print $$1/1e6}'); done
 
 fmt: ## format the code
 	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+golden: ## write anew what each target is made of, to be looked at
+	$(GO) test ./cmd/demo-daemon/daemon -run Reviewed -update
+	$(GO) test -tags minimal ./cmd/demo-daemon/daemon -run Reviewed -update
+	$(GO) test -tags kube ./cmd/demo-daemon/daemon -run Reviewed -update
 
 notice: ## write NOTICE anew
 	$(GO) test ./cmd/demo-daemon -run TestNotice -update

@@ -5,6 +5,9 @@ import (
 	"sync"
 )
 
+// module is the path of the Go module that this package is part of.
+const module = "github.com/pouchfx/pouchfx"
+
 // Build is what the binary knows of how it was built.
 type Build struct {
 	// Version is that of the module, "dev" in a working tree.
@@ -15,13 +18,28 @@ type Build struct {
 
 // Version returns what the Go linker recorded.
 var Version = sync.OnceValue(func() Build {
-	b := Build{Version: "dev"}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return b
+		return Build{Version: "dev"}
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		b.Version = v
+	return buildOf(info)
+})
+
+// buildOf reads what the linker recorded of this module, which is not the main one in
+// a daemon with a main function of somebody's own.
+func buildOf(info *debug.BuildInfo) Build {
+	b := Build{Version: "dev"}
+	ours := &info.Main
+	for _, m := range info.Deps {
+		if m.Path == module {
+			ours = m
+		}
+	}
+	if ours.Path == module && ours.Replace == nil && ours.Version != "" && ours.Version != "(devel)" {
+		b.Version = ours.Version
+	}
+	if ours != &info.Main {
+		return b // what follows is the main module's
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
@@ -32,4 +50,4 @@ var Version = sync.OnceValue(func() Build {
 		}
 	}
 	return b
-})
+}

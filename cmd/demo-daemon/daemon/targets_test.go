@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/cmd/demo-daemon/builder"
 	"github.com/pouchfx/pouchfx/modules/config"
 )
 
@@ -68,7 +69,7 @@ func emptyFile(t *testing.T) string {
 // TestBinariesLinkWhatIsReviewed holds the modules of others that are part of
 // the binary of each build tag.
 func TestBinariesLinkWhatIsReviewed(t *testing.T) {
-	for _, tag := range []string{"default", "minimal", "kube"} {
+	for _, tag := range builder.Targets() {
 		cmd := exec.Command("go", "list", "-deps", "-tags", "no_rdt,grpcnotrace,"+tag,
 			"-f", `{{with .Module}}{{if not .Main}}{{.Path}}{{end}}{{end}}`, "..")
 		cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0", "GOFLAGS=")

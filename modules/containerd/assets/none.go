@@ -2,11 +2,6 @@
 
 package assets
 
-// Runc and RuncDigest are empty: this binary carries no runc.
-const Runc, RuncDigest = "", ""
-
-// Shim and ShimDigest are empty: this binary carries no shim.
-const Shim, ShimDigest = "", ""
-
-// Pause is empty: this binary carries no first process of pods.
-const Pause = ""
+// All are empty: this binary carries no programs, unless a main function of
+// one's own, such as `demo-daemon build` writes it, brings them.
+var Runc, RuncDigest, Shim, ShimDigest, Pause string

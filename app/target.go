@@ -44,7 +44,7 @@ func (t Target) order(c *config.Config, log *zap.Logger) (registry.Ordered, erro
 // daemon plugin, so that its own timeout decides about its hooks; 0 without one.
 func (t Target) slowestDaemonPlugin(settings plugins.Settings) (longest time.Duration) {
 	for _, p := range t.daemonPlugins() {
-		if policy, err := p.Settle(settings); err == nil {
+		if policy, err := p.Settle(settings); err == nil && policy.Enabled {
 			longest = max(longest, policy.Timeout+grace)
 		}
 	}

@@ -111,6 +111,8 @@ type Settings interface {
 	// pointer to the plugin's own configuration that is nil when it takes
 	// none. An unknown key is an error.
 	Plugin(name string, policy *Policy, config any) error
+	// Configured reports whether the named plugin has a section at all.
+	Configured(name string) bool
 	// Conflicts says what becomes of a hook, "PreCreate", that writes what
 	// another plugin has written.
 	Conflicts(hook string) OnConflict

@@ -71,6 +71,11 @@ func After(names ...string) Option {
 // Optional lets the daemon run, degraded, when the plugin fails to start.
 func Optional() Option { return func(p *Provided) { p.Policy.Required = false } }
 
+// WhenConfigured leaves the plugin out of a daemon whose configuration has no
+// section of its name. An empty section puts it in, and one with the policy
+// {enabled: false} leaves it out in spite of the rest.
+func WhenConfigured() Option { return func(p *Provided) { p.whenConfigured = true } }
+
 // DefaultPolicyOf changes the policy that holds where the configuration file says nothing.
 func DefaultPolicyOf(change func(*Policy)) Option {
 	return func(p *Provided) { change(&p.Policy) }
@@ -94,8 +99,9 @@ type Provided struct {
 	// Origin is the constructor, with file and line.
 	Origin string
 
-	config reflect.Value // the configuration's defaults; invalid when it takes none
-	err    error         // why it cannot be provided
+	config         reflect.Value // the configuration's defaults; invalid when it takes none
+	whenConfigured bool
+	err            error // why it cannot be provided
 }
 
 // Provide makes a plugin of a daemon from its constructor. P is a parameter
@@ -147,6 +153,9 @@ func (p *Provided) Settle(settings Settings) (Policy, error) {
 
 func (p *Provided) settle(settings Settings) (Policy, reflect.Value, error) {
 	policy := p.Policy
+	if p.whenConfigured && !settings.Configured(p.Name) {
+		policy.Enabled = false
+	}
 	var config reflect.Value
 	var target any
 	if p.config.IsValid() {

@@ -28,6 +28,8 @@ func (s settings) Plugin(name string, policy *plugins.Policy, config any) error 
 	return nil
 }
 
+func (s settings) Configured(name string) bool { return s[name] != nil }
+
 func (s settings) Conflicts(string) plugins.OnConflict { return plugins.Warn }
 
 func off(policy *plugins.Policy, _ any) error {
@@ -176,6 +178,26 @@ func TestADisabledPluginIsNotConstructed(t *testing.T) {
 	assert.Nil(t, r.Plugin)
 	assert.NoError(t, r.Err)
 	assert.False(t, r.Policy.Enabled)
+}
+
+func TestAPluginMayWaitForBeingConfigured(t *testing.T) {
+	p := plugins.Provide("p", func(struct{}) (*box, error) { return &box{}, nil }, plugins.WhenConfigured())
+	nothing := func(*plugins.Policy, any) error { return nil }
+	for _, c := range []struct {
+		about string
+		s     settings
+		in    bool
+	}{
+		{"no section", settings{}, false},
+		{"the section of another", settings{"q": nothing}, false},
+		{"an empty section", settings{"p": nothing}, true},
+		{"a section that says no", settings{"p": off}, false},
+	} {
+		assert.Equal(t, c.in, one(t, c.s, p).Plugin != nil, c.about)
+		policy, err := p.Settle(c.s)
+		require.NoError(t, err)
+		assert.Equal(t, c.in, policy.Enabled, c.about)
+	}
 }
 
 var errNoDisk = errors.New("no disk")

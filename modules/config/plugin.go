@@ -66,6 +66,9 @@ func (c *Config) Plugin(name string, policy *plugins.Policy, config any) error {
 	return d.err()
 }
 
+// Configured reports whether the file has a section for the named plugin.
+func (c *Config) Configured(name string) bool { return c.sections[name] != nil }
+
 // UnknownPlugins reports the sections of plugins that are not among names,
 // the plugins of this daemon.
 func (c *Config) UnknownPlugins(names []string) error {

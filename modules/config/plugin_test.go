@@ -64,6 +64,14 @@ func TestAPolicySaysWhoComesFirst(t *testing.T) {
 	assert.Equal(t, plugins.Breaker{Failures: 9, Cooldown: time.Minute}, policy.Breaker)
 }
 
+func TestAPluginIsConfiguredByASectionThatMayBeEmpty(t *testing.T) {
+	c, err := load(t, "plugins: {full: {policy: {priority: 1}}, empty: {}, commented: }")
+	require.NoError(t, err)
+	for name, want := range map[string]bool{"full": true, "empty": true, "commented": true, "other": false} {
+		assert.Equal(t, want, c.Configured(name), name)
+	}
+}
+
 func TestASectionIsDecodedOverTheDefaults(t *testing.T) {
 	c, err := load(t, `
 plugins:

@@ -178,6 +178,8 @@ type noSettings struct{}
 
 func (noSettings) Plugin(string, *plugins.Policy, any) error { return nil }
 
+func (noSettings) Configured(string) bool { return true }
+
 func (noSettings) Conflicts(string) plugins.OnConflict { return plugins.Warn }
 
 // load puts an image under a name into CRI's namespace, and waits until CRI,

@@ -30,6 +30,8 @@ func (s settings) Plugin(name string, policy *plugins.Policy, _ any) error {
 	return nil
 }
 
+func (settings) Configured(string) bool { return true }
+
 func (s settings) Conflicts(string) plugins.OnConflict { return plugins.Warn }
 
 // plugin is a plugin of the container, API and volume kinds whose hooks are

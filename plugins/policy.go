@@ -109,7 +109,8 @@ func (p Policy) Validate() error {
 type Settings interface {
 	// Plugin overlays the named plugin's section onto policy and config, a
 	// pointer to the plugin's own configuration that is nil when it takes
-	// none. An unknown key is an error.
+	// none. An unknown key is an error, and so is what a Validate method of
+	// config, or of a part of it, reports.
 	Plugin(name string, policy *Policy, config any) error
 	// Configured reports whether the named plugin has a section at all.
 	Configured(name string) bool

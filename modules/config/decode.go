@@ -107,8 +107,26 @@ func (d *decoder) pairs(n *yaml.Node, path string, yield func(key, value *yaml.N
 	}
 }
 
-// decode sets v, which holds a default, to the value of n.
+// validator is a value that knows whether it can work: a plugin's rule, for
+// instance, that is more than its fields.
+type validator interface{ Validate() error }
+
+// decode sets v, which holds a default, to the value of n, and has it
+// validated where it can be.
 func (d *decoder) decode(n *yaml.Node, path string, v reflect.Value) {
+	before := len(d.errs)
+	d.read(n, path, v)
+	if len(d.errs) > before || v.Kind() == reflect.Pointer { // what it points to is validated
+		return
+	}
+	if value, ok := v.Addr().Interface().(validator); ok {
+		if err := value.Validate(); err != nil {
+			d.fail(n, path, "%v", err)
+		}
+	}
+}
+
+func (d *decoder) read(n *yaml.Node, path string, v reflect.Value) {
 	switch target := v.Addr().Interface().(type) {
 	case yaml.Unmarshaler:
 		if err := n.Decode(target); err != nil {

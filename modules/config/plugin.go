@@ -39,6 +39,9 @@ func (d *decoder) sections(n *yaml.Node) map[string]*section {
 //	  env-limits:
 //	    policy: {priority: 10, timeout: 2s, onError: ignore}
 //	    max-memory: 1g
+//
+// A part of config with the method Validate() error has a say: its error is
+// told with the line of that part.
 func (c *Config) Plugin(name string, policy *plugins.Policy, config any) error {
 	s, ok := c.sections[name]
 	if !ok {
@@ -51,9 +54,6 @@ func (c *Config) Plugin(name string, policy *plugins.Policy, config any) error {
 		switch {
 		case key.Value == "policy":
 			d.decode(value, path+".policy", reflect.ValueOf(policy).Elem())
-			if err := policy.Validate(); err != nil && len(d.errs) == 0 {
-				d.fail(value, path+".policy", "%v", err)
-			}
 		case config == nil:
 			d.fail(key, path, "unknown key %q: this plugin takes no configuration but its policy", key.Value)
 		default:

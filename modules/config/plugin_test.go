@@ -72,6 +72,53 @@ func TestAPluginIsConfiguredByASectionThatMayBeEmpty(t *testing.T) {
 	}
 }
 
+// span is a rule that is more than its fields.
+type span struct{ From, To int }
+
+func (s *span) Validate() error {
+	if s.From > s.To {
+		return fmt.Errorf("from %d is after to %d", s.From, s.To)
+	}
+	return nil
+}
+
+func TestWhatKnowsThatItCannotWorkIsToldWithItsLine(t *testing.T) {
+	var spans struct {
+		Rules   []span           `yaml:"rules"`
+		Pointer *span            `yaml:"pointer"`
+		Named   map[string]*span `yaml:"named"`
+	}
+	c, err := load(t, `
+plugins:
+  p:
+    policy: {timeout: 0s}
+    rules:
+      - {from: 1, to: 2}
+      - from: 3
+        to: 2
+      - {from: x, to: -1}
+    pointer: {from: 4}
+    named:
+      a: {from: 5}
+`)
+	require.NoError(t, err)
+	policy := plugins.DefaultPolicy()
+	err = c.Plugin("p", &policy, &spans)
+	require.Error(t, err)
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		_, rest, _ := strings.Cut(line, ".yaml:")
+		lines = append(lines, strings.TrimSpace(rest))
+	}
+	assert.Equal(t, []string{
+		`4: plugins.p.policy: timeout 0s: must be positive, such as 10s`,
+		`7: plugins.p.rules[1]: from 3 is after to 2`,
+		`9: plugins.p.rules[2].from: "x" is not a whole number from -9223372036854775808 to 9223372036854775807`,
+		`10: plugins.p.pointer: from 4 is after to 0`,
+		`12: plugins.p.named.a: from 5 is after to 0`,
+	}, lines)
+}
+
 func TestASectionIsDecodedOverTheDefaults(t *testing.T) {
 	c, err := load(t, `
 plugins:

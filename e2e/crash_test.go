@@ -203,7 +203,7 @@ func (d *daemon) nothingLeft(t *testing.T) {
 		assert.NotContains(t, m.Mountpoint, "rootfs", "a mount is left")
 	}
 	var shims []string
-	assert.NoError(t, waitFor(time.Minute, func() bool { // an external containerd ends them in its own time
+	assert.NoError(t, waitFor(2*time.Minute, func() bool { // those that an external containerd has forgotten end by themselves
 		shims = d.shims()
 		return len(shims) == 0
 	}), "shims are left: %q", &shims)

@@ -70,12 +70,23 @@ func (o Output) Close() error {
 type holding struct {
 	tasks.TTRPCTaskService
 
-	mu   sync.Mutex
-	held map[string]Output // by container
+	mu       sync.Mutex
+	held     map[string]Output // by container
+	creating int
+	used     bool // since deserted was last asked
 }
 
 func newHolding(next tasks.TTRPCTaskService) *holding {
-	return &holding{TTRPCTaskService: next, held: make(map[string]Output)}
+	return &holding{TTRPCTaskService: next, held: make(map[string]Output), used: true}
+}
+
+// deserted reports whether there was no container since it was last asked.
+func (h *holding) deserted() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	used := h.used || h.creating > 0 || len(h.held) > 0
+	h.used = false
+	return !used
 }
 
 // RegisterTTRPC makes the shim serve this service.
@@ -87,6 +98,8 @@ func (h *holding) RegisterTTRPC(server *ttrpc.Server) error {
 // Create opens the pipes after the service has, which waits for the daemon's
 // ends; nothing has been written then.
 func (h *holding) Create(ctx context.Context, r *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
+	h.begin(1)
+	defer h.begin(-1)
 	resp, err := h.TTRPCTaskService.Create(ctx, r)
 	if err == nil {
 		// What is no pipe, as a file or another logger, keeps the output itself.
@@ -98,6 +111,13 @@ func (h *holding) Create(ctx context.Context, r *tasks.CreateTaskRequest) (*task
 	return resp, err
 }
 
+func (h *holding) begin(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.creating += n
+	h.used = true
+}
+
 // Delete lets go of the pipes along with the container.
 func (h *holding) Delete(ctx context.Context, r *tasks.DeleteRequest) (*tasks.DeleteResponse, error) {
 	resp, err := h.TTRPCTaskService.Delete(ctx, r)
@@ -105,6 +125,7 @@ func (h *holding) Delete(ctx context.Context, r *tasks.DeleteRequest) (*tasks.De
 		h.mu.Lock()
 		o := h.held[r.ID]
 		delete(h.held, r.ID)
+		h.used = true
 		h.mu.Unlock()
 		_ = o.Close()
 	}

@@ -115,3 +115,52 @@ func TestOutputIsHeldFromCreateToDelete(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, held(h))
 }
+
+func TestAShimWithoutContainersIsDeserted(t *testing.T) {
+	ctx := t.Context()
+	next := &service{err: errors.New("failed")}
+	h := newHolding(next)
+	assert.False(t, h.deserted(), "it is new")
+	assert.True(t, h.deserted())
+	_, err := h.Create(ctx, &tasks.CreateTaskRequest{ID: "c"})
+	require.Error(t, err)
+	assert.False(t, h.deserted(), "there was a try since")
+	assert.True(t, h.deserted(), "which failed")
+
+	next.err = nil
+	_, err = h.Create(ctx, &tasks.CreateTaskRequest{ID: "c"})
+	require.NoError(t, err)
+	for range 3 {
+		assert.False(t, h.deserted())
+	}
+	_, err = h.Delete(ctx, &tasks.DeleteRequest{ID: "c"})
+	require.NoError(t, err)
+	assert.False(t, h.deserted(), "it had one")
+	assert.True(t, h.deserted())
+
+	blocked := &blocking{begun: make(chan struct{}), end: make(chan struct{})}
+	h = newHolding(blocked)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = h.Create(ctx, &tasks.CreateTaskRequest{ID: "c"})
+	}()
+	<-blocked.begun
+	for range 3 {
+		assert.False(t, h.deserted(), "a create takes its time")
+	}
+	close(blocked.end)
+	<-ended
+}
+
+// blocking is a service whose creates take their time.
+type blocking struct {
+	tasks.TTRPCTaskService
+	begun, end chan struct{}
+}
+
+func (b *blocking) Create(context.Context, *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
+	close(b.begun)
+	<-b.end
+	return nil, errors.New("failed")
+}

@@ -31,7 +31,8 @@ const (
 	socketFD = 3
 	// gcPercent is what containerd's shim has.
 	gcPercent = 40
-	// tidyEvery is how often a shim looks whether it has memory to return.
+	// tidyEvery is how often a shim looks whether it has memory to return, and
+	// whether it has any container; it ends when it has had none for that long.
 	tidyEvery = 30 * time.Second
 	// tidyAfter is how many bytes it has allocated then, twice what the start
 	// of a container takes.
@@ -79,7 +80,8 @@ func (s server) run() error {
 		return err
 	}
 	defer s.removeSockets(ctx)
-	if err := serveTasks(ctx, ending); err != nil {
+	tasks, err := serveTasks(ctx, ending)
+	if err != nil {
 		return err
 	}
 	tick, used := time.NewTicker(tidyEvery), memory{}
@@ -88,6 +90,11 @@ func (s server) run() error {
 		select {
 		case <-tick.C:
 			used.tidy()
+			// A containerd whose client goes in the middle of a create, or that
+			// is killed there, forgets the shim that it has just started.
+			if tasks.deserted() {
+				ending.Shutdown()
+			}
 		case received := <-signals:
 			switch received {
 			case unix.SIGCHLD:
@@ -143,36 +150,37 @@ func (s server) openLog(ctx context.Context) error {
 }
 
 // serveTasks serves until the process ends.
-func serveTasks(ctx context.Context, ending shutdown.Service) error {
+func serveTasks(ctx context.Context, ending shutdown.Service) (*holding, error) {
 	publisher, err := shim.NewPublisher(os.Getenv("TTRPC_ADDRESS"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	// The shim's own context ends with an error of its own, which containerd's
 	// watcher of cgroup v1 takes for a failure and logs in a busy loop.
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	context.AfterFunc(ctx, cancel)
-	tasks, err := task.NewTaskService(own, publisher, ending)
+	service, err := task.NewTaskService(own, publisher, ending)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ttrpcServer, err := ttrpc.NewServer(ttrpc.WithServerHandshaker(ttrpc.UnixSocketRequireSameUser()))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := newHolding(tasks).RegisterTTRPC(ttrpcServer); err != nil {
-		return err
+	tasks := newHolding(service)
+	if err := tasks.RegisterTTRPC(ttrpcServer); err != nil {
+		return nil, err
 	}
 	listener, err := net.FileListener(os.NewFile(socketFD, "socket"))
 	if err != nil {
-		return fmt.Errorf("the shim's socket: %w", err)
+		return nil, fmt.Errorf("the shim's socket: %w", err)
 	}
 	go func() {
 		if err := ttrpcServer.Serve(ctx, listener); err != nil && !errors.Is(err, net.ErrClosed) {
 			log.G(ctx).WithError(err).Fatal("the shim does not serve any longer")
 		}
 	}()
-	return nil
+	return tasks, nil
 }
 
 // removeSockets removes what the process that started this one made.

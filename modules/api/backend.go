@@ -15,6 +15,7 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/filters"
 	"github.com/pouchfx/pouchfx/modules/images"
 	pluginregistry "github.com/pouchfx/pouchfx/modules/registry"
@@ -25,6 +26,8 @@ import (
 // container's id, a unique prefix of it, or its name.
 type Containers interface {
 	Create(ctx context.Context, o containers.CreateOptions) (container.CreateResponse, error)
+	DryRun(ctx context.Context, o containers.CreateOptions) (*containers.DryRun, error)
+	Explain(ctx context.Context, name string) (*explain.Explanation, error)
 	Start(ctx context.Context, name string) error
 	Stop(ctx context.Context, name string, timeout *int, signal string) error
 	Kill(ctx context.Context, name, signal string) error
@@ -103,6 +106,11 @@ type Networks interface {
 type Engine interface {
 	Versions(ctx context.Context) (containerd.Versions, error)
 	Snapshotter() string
+}
+
+// Pods explains containers that are not Docker's.
+type Pods interface {
+	Explain(ctx context.Context, id string) (*explain.Explanation, error)
 }
 
 // Plugins is what the API shows of modules/registry.

@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -82,7 +83,15 @@ func (h *containerHandlers) create(ctx context.Context, w http.ResponseWriter, r
 	if h := config.Healthcheck; h != nil && !versionFrom(ctx).atLeast(44) {
 		h.StartInterval = 0 // they do not know it
 	}
-	created, err := h.backend.Create(ctx, containers.CreateOptions{Name: q.text("name"), Platform: platform, Config: config})
+	options := containers.CreateOptions{Name: q.text("name"), Platform: platform, Config: config}
+	if q.flag("dryRun") { // ours
+		tried, err := h.backend.DryRun(ctx, options)
+		if err != nil {
+			return err
+		}
+		return writeJSON(w, http.StatusOK, tried)
+	}
+	created, err := h.backend.Create(ctx, options)
 	if err != nil {
 		return err
 	}
@@ -146,7 +155,21 @@ func (h *containerHandlers) inspect(ctx context.Context, w http.ResponseWriter, 
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, legacyInspect(ctx, found))
+	answer := legacyInspect(ctx, found)
+	switch e, err := h.backend.Explain(ctx, found.ID); {
+	case err != nil: // no reason not to show the rest
+		answer.Pouchfx = &ownInspect{Error: err.Error()}
+	case !e.Empty():
+		answer.Pouchfx = &ownInspect{Explain: e}
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+// ownInspect is what inspect has beside what Docker's has.
+type ownInspect struct {
+	Explain *explain.Explanation `json:",omitempty"`
+	// Error is why what plugins did cannot be shown.
+	Error string `json:",omitempty"`
 }
 
 func (h *containerHandlers) top(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

@@ -32,6 +32,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/events"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/filters"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
@@ -63,6 +64,9 @@ type fakeContainers struct {
 	endpoint  *network.EndpointSettings
 	files     fakeFiles
 	stats     containers.StatsOptions
+	// explained is what plugins did, or why it cannot be told.
+	explained   *explain.Explanation
+	unexplained error
 }
 
 var errNoWeb = errdefs.ErrNotFound.WithMessage("No such container: nosuch")
@@ -77,6 +81,19 @@ func (f *fakeContainers) find(name string) error {
 func (f *fakeContainers) Create(ctx context.Context, o containers.CreateOptions) (container.CreateResponse, error) {
 	f.created, f.request = &o, ctx
 	return container.CreateResponse{ID: "abc"}, f.err
+}
+func (f *fakeContainers) DryRun(ctx context.Context, o containers.CreateOptions) (*containers.DryRun, error) {
+	f.created, f.request = &o, ctx
+	return &containers.DryRun{Config: o.Config}, f.err
+}
+func (f *fakeContainers) Explain(_ context.Context, name string) (*explain.Explanation, error) {
+	if name == "nosuch" || name == "beef" {
+		return nil, errNoWeb
+	}
+	if f.explained == nil {
+		return new(explain.Explanation), f.unexplained
+	}
+	return f.explained, f.unexplained
 }
 func (f *fakeContainers) Start(_ context.Context, name string) error { return f.find(name) }
 func (f *fakeContainers) Stop(_ context.Context, name string, timeout *int, _ string) error {
@@ -259,6 +276,16 @@ func (fakeEngine) Versions(context.Context) (containerd.Versions, error) {
 }
 func (fakeEngine) Snapshotter() string { return "overlayfs" }
 
+// fakePods knows one container, with the id "beef".
+type fakePods struct{}
+
+func (fakePods) Explain(_ context.Context, id string) (*explain.Explanation, error) {
+	if id != "beef" {
+		return nil, errNoWeb
+	}
+	return &explain.Explanation{Create: []pluginregistry.Change{{Plugin: "of pods"}}}, nil
+}
+
 type fakePlugins []pluginregistry.Info
 
 func (f fakePlugins) List() []pluginregistry.Info { return f }
@@ -295,7 +322,7 @@ func newDaemon(t *testing.T, edit ...func(*Params)) *daemon {
 	c.Hosts = []string{"unix://" + d.socket}
 	c.ShutdownTimeout = 5 * time.Second
 	p := Params{
-		Config: &c, Containers: d.containers, Images: d.images, Volumes: d.volumes, Networks: d.networks, Engine: fakeEngine{}, Events: d.bus,
+		Config: &c, Containers: d.containers, Images: d.images, Volumes: d.volumes, Networks: d.networks, Engine: fakeEngine{}, Pods: fakePods{}, Events: d.bus,
 		Plugins: fakePlugins{{Name: "one", Status: pluginregistry.Running}}, Hooks: hooks(nil), Timeline: lifecycle.NewTimeline(),
 		Log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)),
 	}

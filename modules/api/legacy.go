@@ -24,6 +24,7 @@ type inspectResponse struct {
 	HostConfig      any
 	Config          any
 	NetworkSettings any
+	Pouchfx         *ownInspect `json:",omitempty"`
 }
 
 type legacyHostConfig struct {

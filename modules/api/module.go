@@ -8,6 +8,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/events"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/networks"
@@ -38,7 +39,7 @@ type in struct {
 
 func provide(i in) *Server {
 	s := New(Params{
-		Config: i.Config, Containers: i.Containers, Images: i.Images, Volumes: i.Volumes, Networks: i.Networks, Engine: i.Engine, Events: i.Events,
+		Config: i.Config, Containers: i.Containers, Images: i.Images, Volumes: i.Volumes, Networks: i.Networks, Engine: i.Engine, Pods: explain.Pods{Engine: i.Engine}, Events: i.Events,
 		Plugins: i.Registry, Hooks: i.Hooks, Timeline: i.Timeline, Fatal: i.Fatal, Log: i.Log.Named("api"),
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: s.Start, OnStop: s.Stop})

@@ -34,6 +34,7 @@ type Params struct {
 	Volumes    Volumes
 	Networks   Networks
 	Engine     Engine
+	Pods       Pods
 	Events     *events.Bus
 	Plugins    Plugins
 	// Hooks is the chain of the API plugins.

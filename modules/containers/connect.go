@@ -8,7 +8,9 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/network"
 
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -42,7 +44,10 @@ func (s *Service) Connect(ctx context.Context, name, networkName string, setting
 	if _, there := c.record().NetworkingConfig.EndpointsConfig[n.Name]; there {
 		return errdefs.ErrPermissionDenied.WithMessage(fmt.Sprintf("endpoint with name %s already exists in network %s", c.record().Name, n.Name))
 	}
-	return s.connectRunning(ctx, c, n, settings)
+	ctx, hooks := registry.Begin(ctx)
+	err = s.connectRunning(ctx, c, n, settings)
+	s.explain(ctx, c, hooks, func(e *explain.Explanation, changes []registry.Change) { e.Connect = append(e.Connect, changes...) })
+	return err
 }
 
 func (s *Service) connectRunning(ctx context.Context, c *ctr, n networks.Network, settings *network.EndpointSettings) error {

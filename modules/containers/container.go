@@ -32,6 +32,8 @@ type ctr struct {
 	// saving orders the writes of the record.
 	saving sync.Mutex
 	saved  atomic.Pointer[record]
+	// explained tells that what plugins did is kept with the record.
+	explained atomic.Bool
 
 	waiters waiters
 	looks   looks

@@ -21,7 +21,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/containers/mountspec"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -54,9 +56,13 @@ type CreateOptions struct {
 // left.
 func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.CreateResponse, err error) {
 	var undo undoList
+	var left error // what plugins did and could not undo
 	defer func() {
 		if err != nil {
 			undo.run(s.background, s.Log)
+		}
+		if left != nil {
+			err = fmt.Errorf("%w; %v", err, left) // the class is that of the cause
 		}
 	}()
 	name, err := s.takeName(o.Name)
@@ -64,33 +70,22 @@ func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.C
 		return resp, err
 	}
 	undo.add("name", func(context.Context) error { s.index.release(name); return nil })
+	ctx, hooks := registry.Begin(ctx)
+	undo.add("plugins", func(ctx context.Context) error {
+		left = hooks.Undo(context.WithoutCancel(ctx)) // each has a timeout of its own; the rest must not use it up
+		return nil
+	})
 	config, err := s.preCreate(ctx, name, o.Config)
 	if err != nil {
 		return resp, err
 	}
 	// From here on it is done or undone, whether the client stays or not.
 	ctx = s.Engine.Context(context.WithoutCancel(ctx))
-	if err := s.planNetworks(config); err != nil {
-		return resp, err
-	}
-	if resp.Warnings, err = validate(config); err != nil {
-		return resp, err
-	}
-	if err := s.checkEndpoints(config); err != nil {
-		return resp, err
-	}
-	img, err := s.image(ctx, config.Image, o.Platform)
+	r, img, warnings, err := s.plan(ctx, name, config, o.Platform)
 	if err != nil {
 		return resp, err
 	}
-	inherited, err := s.volumesFrom(config.HostConfig)
-	if err != nil {
-		return resp, err
-	}
-	r, err := newRecord(name, config, img, inherited)
-	if err != nil {
-		return resp, err
-	}
+	resp.Warnings = warnings
 	if r.Snapshotter == "" {
 		r.Snapshotter = s.Engine.Snapshotter()
 	}
@@ -101,14 +96,39 @@ func (s *Service) Create(ctx context.Context, o CreateOptions) (resp container.C
 	if r.Config.Hostname == "" && !r.HostConfig.UTSMode.IsHost() {
 		r.Config.Hostname = defaultHostname(c.id, r)
 	}
-	if err := s.allocate(ctx, c, img, &undo); err != nil {
+	if err := s.allocate(ctx, c, img, hooks, &undo); err != nil {
 		return resp, err
 	}
 	s.publish(c, eventtypes.ActionCreate)
-	if resp.Warnings == nil {
-		resp.Warnings = []string{}
-	}
 	return resp, nil
+}
+
+// plan makes the record of a container from what the hooks left, and finds its
+// image. It checks all that can be checked beforehand, and allocates nothing.
+func (s *Service) plan(ctx context.Context, name string, config *types.ContainerCreateConfig, platform *ocispec.Platform) (*record, *images.Image, []string, error) {
+	if err := s.planNetworks(config); err != nil {
+		return nil, nil, nil, err
+	}
+	warnings, err := validate(config)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if err := s.checkEndpoints(config); err != nil {
+		return nil, nil, nil, err
+	}
+	img, err := s.image(ctx, config.Image, platform)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	inherited, err := s.volumesFrom(config.HostConfig)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r, err := newRecord(name, config, img, inherited)
+	if warnings == nil {
+		warnings = []string{}
+	}
+	return r, img, warnings, err
 }
 
 // takeName reserves the name that was asked for, or an invented one.
@@ -176,7 +196,7 @@ func newRecord(name string, config *types.ContainerCreateConfig, img *images.Ima
 }
 
 // allocate makes what a container is made of, from its lease to its record.
-func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo *undoList) error {
+func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, hooks *registry.Operation, undo *undoList) error {
 	made, err := s.planVolumes(ctx, c.record())
 	if err != nil {
 		return err
@@ -199,7 +219,7 @@ func (s *Service) allocate(ctx context.Context, c *ctr, img *images.Image, undo 
 	if err := os.MkdirAll(s.dir(c.id), 0o710); err != nil {
 		return err
 	}
-	if err := s.save(leased, c); err != nil {
+	if err := s.save(leased, c, hooks.Changes()); err != nil {
 		return err
 	}
 	undo.add("record", func(ctx context.Context) error { return s.Engine.Client().ContainerService().Delete(ctx, c.id) })
@@ -271,12 +291,19 @@ func markDocker(mounts []coremount.Mount) error {
 	return os.WriteFile(filepath.Join(dir, dockerMark), nil, 0o755)
 }
 
-// save writes the container's first record.
-func (s *Service) save(ctx context.Context, c *ctr) error {
+// save writes the container's first record, and what plugins made of it.
+func (s *Service) save(ctx context.Context, c *ctr, changes []registry.Change) error {
 	r := c.record()
 	value, err := r.encode()
 	if err != nil {
 		return err
+	}
+	extensions := map[string]typeurl.Any{extension: value}
+	if len(changes) > 0 {
+		if extensions[explain.Extension], err = (&explain.Explanation{Create: changes}).Encode(); err != nil {
+			return err
+		}
+		c.explained.Store(true)
 	}
 	// Every start writes a specification of its own; the store wants one now.
 	spec, err := typeurl.MarshalAny(&specs.Spec{Version: specs.Version})
@@ -295,7 +322,7 @@ func (s *Service) save(ctx context.Context, c *ctr) error {
 		Runtime:     corecontainers.RuntimeInfo{Name: runtime, Options: runtimeOptions},
 		Spec:        spec,
 		SnapshotKey: c.id, Snapshotter: r.Snapshotter,
-		Extensions: map[string]typeurl.Any{extension: value},
+		Extensions: extensions,
 	})
 	if errdefs.IsAlreadyExists(err) {
 		return conflict("Conflict. The container id %s is already in use.", c.id)

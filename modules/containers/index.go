@@ -23,10 +23,25 @@ func newIndex() index {
 func (x *index) reserve(name string) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	err := x.taken(name)
+	if err == nil {
+		x.names[name] = ""
+	}
+	return err
+}
+
+// free reports whom a name belongs to, if it does to somebody.
+func (x *index) free(name string) error {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.taken(name)
+}
+
+// taken is free for those who hold the lock.
+func (x *index) taken(name string) error {
 	id, taken := x.names[name]
 	switch {
 	case !taken:
-		x.names[name] = ""
 		return nil
 	case id == "":
 		return conflict("Conflict. The container name \"/%s\" is already in use by a container that is being created. You have to remove (or rename) that container to be able to reuse that name.", name)

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
+	"github.com/pouchfx/pouchfx/modules/explain"
 )
 
 // reattachAtOnce bounds how many containers are looked after at a time.
@@ -77,6 +78,8 @@ func (s *Service) restore(ctx context.Context, from corecontainers.Container) (*
 		return nil, err
 	}
 	c := newCtr(from.ID, r, s.newLog(from.ID, r.HostConfig.LogConfig))
+	_, explained := from.Extensions[explain.Extension]
+	c.explained.Store(explained)
 	if err := s.index.reserve(r.Name); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
+	"github.com/pouchfx/pouchfx/modules/explain"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -44,7 +46,10 @@ func (s *Service) start(ctx context.Context, c *ctr, restart bool) error {
 		return err
 	}
 	c.looks.end(ctx, lookPatience)
-	if err := s.launch(ctx, c, restart); err != nil {
+	ctx, hooks := registry.Begin(ctx)
+	err := s.launch(ctx, c, restart)
+	s.explain(ctx, c, hooks, func(e *explain.Explanation, changes []registry.Change) { e.Start, e.Connect = changes, nil })
+	if err != nil {
 		c.cancelRestart()
 		s.startFailed(ctx, c, err)
 		return err

@@ -17,7 +17,9 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/jsonbody"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -37,6 +39,7 @@ func (s *Service) Update(ctx context.Context, name string, body io.ReadCloser) (
 	request := plugins.RequestFrom(ctx)
 	request.ID, request.Name = c.id, c.record().Name
 	ctx = plugins.WithRequest(ctx, request)
+	ctx, hooks := registry.Begin(ctx)
 	update, err := s.readUpdate(ctx, body)
 	if err != nil {
 		return resp, err
@@ -50,6 +53,7 @@ func (s *Service) Update(ctx context.Context, name string, body io.ReadCloser) (
 	if err := s.applyUpdate(ctx, c, update); err != nil {
 		return resp, err
 	}
+	s.explain(ctx, c, hooks, func(e *explain.Explanation, changes []registry.Change) { e.Update = append(e.Update, changes...) })
 	s.publish(c, eventtypes.ActionUpdate)
 	if err := s.postUpdate(ctx, c); err != nil {
 		return resp, fmt.Errorf("the container was updated, but: %w", err)

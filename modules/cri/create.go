@@ -22,8 +22,19 @@ import (
 const AnnotationSpec = "pouchfx.io/spec"
 
 // createContainer runs PreCreateContainer and PreCreate on the request. When
-// they change nothing it passes as it came.
+// they change nothing it passes as it came. When the create fails after them
+// they are undone.
 func (e *Endpoint) createContainer(ctx context.Context, request []byte, invoke proxy.Invoke) ([]byte, error) {
+	ctx, hooks := registry.Begin(ctx)
+	response, err := e.hookedCreate(ctx, request, invoke)
+	if err != nil {
+		return nil, undo(ctx, hooks, err)
+	}
+	e.explainCreate(ctx, response, hooks)
+	return response, nil
+}
+
+func (e *Endpoint) hookedCreate(ctx context.Context, request []byte, invoke proxy.Invoke) ([]byte, error) {
 	r := &runtime.CreateContainerRequest{}
 	if err := unmarshal(request, r); err != nil {
 		return nil, err

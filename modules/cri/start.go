@@ -16,6 +16,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/cri/mapping"
 	"github.com/pouchfx/pouchfx/modules/cri/proxy"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -78,7 +79,10 @@ func (e *Endpoint) prepareStart(ctx context.Context, c *container) error {
 			return fmt.Errorf("container %s: %w", c.ID(), err)
 		}
 	}
-	if err := e.preStart(ctx, c, sandbox, spec); err != nil {
+	ctx, hooks := registry.Begin(ctx)
+	err = e.preStart(ctx, c, sandbox, spec)
+	e.explain(ctx, c.ID(), hooks, func(e *explain.Explanation, changes []registry.Change) { e.Start = changes })
+	if err != nil {
 		return err
 	}
 	started, err := typeurl.MarshalAny(spec)

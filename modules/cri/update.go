@@ -16,6 +16,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/cri/mapping"
 	"github.com/pouchfx/pouchfx/modules/cri/proxy"
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -40,7 +41,7 @@ func (e *Endpoint) updateContainer(ctx context.Context, request []byte, invoke p
 	if err != nil {
 		return nil, err
 	}
-	hooked := plugins.WithRequest(ctx, c.request(ctx, s))
+	hooked, hooks := registry.Begin(plugins.WithRequest(ctx, c.request(ctx, s)))
 	changed, err := e.preUpdate(hooked, r)
 	if err != nil {
 		return nil, err
@@ -54,6 +55,7 @@ func (e *Endpoint) updateContainer(ctx context.Context, request []byte, invoke p
 	if err != nil {
 		return nil, err
 	}
+	e.explain(ctx, c.ID(), hooks, func(e *explain.Explanation, changes []registry.Change) { e.Update = append(e.Update, changes...) })
 	if err := e.postUpdate(hooked, c); err != nil {
 		return nil, fmt.Errorf("the container was updated, but: %w", err)
 	}

@@ -25,8 +25,8 @@ const (
 
 	// MaxSize bounds an explanation, in bytes of JSON.
 	MaxSize = 256 << 10
-	// maxUpdates is of how many hooks of updates something is kept.
-	maxUpdates = 100
+	// maxLast bounds the lists that go on growing while a container lives.
+	maxLast = 100
 )
 
 // Explanation is what plugins did to a container.
@@ -35,24 +35,29 @@ type Explanation struct {
 	// the volumes that it implied, did.
 	Create []registry.Change
 	// Start is what PreStart and PreCreateEndpoint did at the last start at
-	// which there were such hooks, and at connects since.
+	// which such hooks did something.
 	Start []registry.Change `json:",omitempty"`
+	// Connect is what PreCreateEndpoint did at the last connects since.
+	Connect []registry.Change `json:",omitempty"`
 	// Update is what PreUpdate did, at the last updates.
 	Update []registry.Change `json:",omitempty"`
-	// Forgotten counts what was dropped to keep within bounds: updates, and
-	// patches.
+	// Forgotten counts what was dropped to keep within bounds: connects,
+	// updates, and patches.
 	Forgotten int `json:",omitempty"`
 }
 
 // Empty reports whether there is nothing to tell.
-func (e *Explanation) Empty() bool { return len(e.Create)+len(e.Start)+len(e.Update) == 0 }
+func (e *Explanation) Empty() bool { return e.count() == 0 && e.Forgotten == 0 }
 
-// Encode makes the extension, within bounds: the oldest updates go first, then
-// the largest patches, whose changes then say so.
+func (e *Explanation) count() int {
+	return len(e.Create) + len(e.Start) + len(e.Connect) + len(e.Update)
+}
+
+// Encode makes the extension, within bounds: the oldest connects and updates
+// go first, then the largest patches, whose changes then say so.
 func (e *Explanation) Encode() (typeurl.Any, error) {
-	if drop := len(e.Update) - maxUpdates; drop > 0 {
-		e.forget(drop)
-	}
+	e.keepLast(&e.Connect, maxLast)
+	e.keepLast(&e.Update, maxLast)
 	for {
 		text, err := json.Marshal(e)
 		if err != nil {
@@ -61,18 +66,28 @@ func (e *Explanation) Encode() (typeurl.Any, error) {
 		if len(text) <= MaxSize {
 			return &anypb.Any{TypeUrl: typeURL, Value: text}, nil
 		}
-		if len(e.Update) > 1 {
-			e.forget((len(e.Update) + 1) / 2)
+		if longer := e.longer(); len(*longer) > 1 {
+			e.keepLast(longer, len(*longer)/2)
 		} else if !e.omitLargest() {
-			e.Forgotten += len(e.Create) + len(e.Start) + len(e.Update)
-			e.Create, e.Start, e.Update = nil, nil, nil
+			e.Forgotten += e.count()
+			e.Create, e.Start, e.Connect, e.Update = nil, nil, nil, nil
 		}
 	}
 }
 
-func (e *Explanation) forget(updates int) {
-	e.Update = e.Update[updates:]
-	e.Forgotten += updates
+// longer returns the longer one of the lists that go on growing.
+func (e *Explanation) longer() *[]registry.Change {
+	if len(e.Connect) > len(e.Update) {
+		return &e.Connect
+	}
+	return &e.Update
+}
+
+func (e *Explanation) keepLast(list *[]registry.Change, n int) {
+	if drop := len(*list) - n; drop > 0 {
+		*list = (*list)[drop:]
+		e.Forgotten += drop
+	}
 }
 
 // omitLargest drops the largest patch, or else the longest list of fields.
@@ -84,7 +99,7 @@ func (e *Explanation) omitLargest() bool {
 		}
 		return n + len(c.Patch) + len(c.Error)
 	}
-	for _, list := range [][]registry.Change{e.Create, e.Start, e.Update} {
+	for _, list := range [][]registry.Change{e.Create, e.Start, e.Connect, e.Update} {
 		for i := range list {
 			if largest == nil || size(&list[i]) > size(largest) {
 				largest = &list[i]

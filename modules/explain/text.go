@@ -21,6 +21,7 @@ func (e *Explanation) Write(w io.Writer, colour bool) error {
 	t := &text{colour: colour}
 	t.part("create", e.Create)
 	t.part("start", e.Start)
+	t.part("connect", e.Connect)
 	t.part("update", e.Update)
 	if e.Forgotten > 0 {
 		t.line("%d of the changes were not kept: they were too many, or too large", e.Forgotten)

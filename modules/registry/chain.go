@@ -152,5 +152,8 @@ func about(ctx context.Context) (fields []zap.Field) {
 	if request.ID != "" {
 		fields = append(fields, zap.String("container", request.ID))
 	}
+	if request.DryRun {
+		fields = append(fields, zap.Bool("dryRun", true))
+	}
 	return fields
 }

@@ -41,6 +41,11 @@ type Change struct {
 	Error string `json:",omitempty"`
 }
 
+// Notable reports whether the hook did something.
+func (c *Change) Notable() bool {
+	return len(c.Patch)+len(c.Fields)+len(c.RuntimeHooks)+len(c.Conflicts) > 0 || c.Omitted != "" || c.Error != ""
+}
+
 // compare fills in how two values differ.
 func compare[T any](c *Change, before, after T) error {
 	return c.differ(patch.Values(before, after))
@@ -89,6 +94,13 @@ func (o *Operation) Changes() []Change {
 	return slices.Clone(o.changes)
 }
 
+// Notable reports whether any hook did something.
+func (o *Operation) Notable() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.ContainsFunc(o.changes, func(c Change) bool { return c.Notable() })
+}
+
 func (o *Operation) record(c *Change, err error) {
 	if err != nil {
 		c.Error = err.Error()
@@ -129,7 +141,7 @@ func (o *Operation) Undo(ctx context.Context) error {
 		end(outcomeOf(err), err)
 		if err != nil {
 			u.roster.report(ctx, u.reg, hook, err, false)
-			err = fmt.Errorf("what it did may be left behind: %w", hookError(u.reg, hook, err))
+			err = fmt.Errorf("%w: what its PreCreate did may be left behind", hookError(u.reg, hook, err))
 			u.roster.log.Error("cannot undo", append(about(ctx), zap.String("plugin", u.reg.Name), zap.Error(err))...)
 			errs = append(errs, err)
 		}

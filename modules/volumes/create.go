@@ -17,6 +17,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/volume"
 
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -28,16 +29,17 @@ import (
 // errdefs.ErrInvalidArgument, or an errdefs.ErrConflict when the existing
 // volume has another driver or other options.
 func (s *Service) Create(ctx context.Context, config *types.VolumeCreateConfig) (*volume.Volume, error) {
-	return s.create(ctx, config, "")
+	ctx, hooks := registry.Begin(ctx)
+	return s.create(ctx, config, "", hooks)
 }
 
 // CreateFor is Create for a container, which refers to the volume from the
 // same moment on: nobody can remove it in between.
 func (s *Service) CreateFor(ctx context.Context, config *types.VolumeCreateConfig, containerID string) (*volume.Volume, error) {
-	return s.create(ctx, config, containerID)
+	return s.create(ctx, config, containerID, nil) // what plugins did is kept with the container
 }
 
-func (s *Service) create(ctx context.Context, config *types.VolumeCreateConfig, user string) (*volume.Volume, error) {
+func (s *Service) create(ctx context.Context, config *types.VolumeCreateConfig, user string, hooks *registry.Operation) (*volume.Volume, error) {
 	c := *config
 	c.Labels, c.DriverOpts = maps.Clone(c.Labels), maps.Clone(c.DriverOpts)
 	if c.Name == "" {
@@ -62,7 +64,7 @@ func (s *Service) create(ctx context.Context, config *types.VolumeCreateConfig, 
 	if err := validate(&c); err != nil {
 		return nil, fmt.Errorf("after the plugins' changes: %w", err)
 	}
-	return s.make(&c, asked, user)
+	return s.make(&c, asked, user, hooks)
 }
 
 // existing returns the volume that c asks for, nil when there is none.
@@ -88,13 +90,16 @@ func (s *Service) same(e *entry, c *types.VolumeCreateConfig, user string) (*vol
 }
 
 // make makes the directory, then the record.
-func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string, user string) (*volume.Volume, error) {
+func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string, user string, hooks *registry.Operation) (*volume.Volume, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e, ok := s.volumes[c.Name]; ok { // a plugin chose another name
 		return s.same(e, c, user)
 	}
 	r := record{Name: c.Name, CreatedAt: time.Now().UTC(), Labels: c.Labels, Options: c.DriverOpts, Asked: asked}
+	if hooks != nil && hooks.Notable() {
+		r.Explain = hooks.Changes()
+	}
 	if err := s.makeDir(c.Name); err != nil {
 		return nil, fmt.Errorf("create %s: %w", c.Name, err)
 	}

@@ -29,6 +29,7 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/filters"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -68,6 +69,8 @@ type record struct {
 	// Asked are the options before the hooks changed them: the same request
 	// finds the same volume.
 	Asked map[string]string `json:",omitempty"`
+	// Explain is what plugins did when the volume was asked for by itself.
+	Explain []registry.Change `json:",omitempty"`
 }
 
 // entry is one volume in memory.
@@ -134,7 +137,11 @@ func (s *Service) Get(_ context.Context, name string) (*volume.Volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	return new(s.describe(e)), nil
+	found := s.describe(e)
+	if len(e.Explain) > 0 {
+		found.Status = map[string]any{"pouchfx": map[string]any{"Explain": e.Explain}}
+	}
+	return &found, nil
 }
 
 // List returns the volumes that pass the filters dangling, driver, label and

@@ -15,6 +15,8 @@ func TestWithAnEngine(t *testing.T) {
 		run  func(*testing.T, *fixture)
 	}{
 		{"hooks change what Kubernetes creates", hooksChangeWhatKubernetesCreates},
+		{"what plugins did is kept with the container", whatPluginsDidIsKeptWithTheContainer},
+		{"a create that upstream refuses is undone", aCreateThatUpstreamRefusesIsUndone},
 		{"a hook may refuse a container", aHookMayRefuseAContainer},
 		{"the daemon's own annotation is not for others", theDaemonsOwnAnnotationIsNotForOthers},
 		{"requests without their parts are refused by upstream", requestsWithoutTheirPartsAreRefusedByUpstream},

@@ -44,6 +44,7 @@ type hooks struct {
 	calls        []string
 	preCri       func(context.Context, *types.ContainerCreateConfig, *types.SandboxMeta) error
 	preCreate    func(context.Context, *types.ContainerCreateConfig) error
+	undo         func(context.Context, *types.ContainerCreateConfig) error
 	preStart     func(context.Context, *types.Container) ([]int, [][]string, error)
 	preUpdate    func(context.Context, string) (string, error)
 	postUpdate   func(ctx context.Context, rootfs string, env []string) error
@@ -81,6 +82,13 @@ func (h *hooks) PreCreate(ctx context.Context, c *types.ContainerCreateConfig) e
 		return nil
 	}
 	return h.preCreate(ctx, c)
+}
+
+func (h *hooks) UndoPreCreate(ctx context.Context, c *types.ContainerCreateConfig) error {
+	if h.undo == nil {
+		return nil
+	}
+	return h.undo(ctx, c)
 }
 
 func (h *hooks) PreStart(ctx context.Context, c any) ([]int, [][]string, error) {
@@ -199,7 +207,7 @@ func (f *fixture) load(t testing.TB, name string, image v1.Image) {
 
 // forget lets the next test begin anew.
 func (h *hooks) forget() {
-	h.preCri, h.preCreate, h.preStart, h.preUpdate, h.postUpdate, h.postPull = nil, nil, nil, nil, nil, nil
+	h.preCri, h.preCreate, h.undo, h.preStart, h.preUpdate, h.postUpdate, h.postPull = nil, nil, nil, nil, nil, nil, nil
 	h.seen()
 }
 

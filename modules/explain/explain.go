@@ -53,9 +53,18 @@ func (e *Explanation) count() int {
 	return len(e.Create) + len(e.Start) + len(e.Connect) + len(e.Update)
 }
 
-// Encode makes the extension, within bounds: the oldest connects and updates
-// go first, then the largest patches, whose changes then say so.
+// Encode makes the extension, as JSON does.
 func (e *Explanation) Encode() (typeurl.Any, error) {
+	text, err := e.JSON()
+	if err != nil {
+		return nil, err
+	}
+	return &anypb.Any{TypeUrl: typeURL, Value: text}, nil
+}
+
+// JSON returns what is to be kept, within bounds: the oldest connects and
+// updates go first, then the largest patches, whose changes then say so.
+func (e *Explanation) JSON() (json.RawMessage, error) {
 	e.keepLast(&e.Connect, maxLast)
 	e.keepLast(&e.Update, maxLast)
 	for {
@@ -64,7 +73,7 @@ func (e *Explanation) Encode() (typeurl.Any, error) {
 			return nil, fmt.Errorf("cannot encode what plugins changed: %w", err)
 		}
 		if len(text) <= MaxSize {
-			return &anypb.Any{TypeUrl: typeURL, Value: text}, nil
+			return text, nil
 		}
 		if longer := e.longer(); len(*longer) > 1 {
 			e.keepLast(longer, len(*longer)/2)

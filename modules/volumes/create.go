@@ -17,6 +17,7 @@ import (
 	eventtypes "github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/api/types/volume"
 
+	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -36,7 +37,7 @@ func (s *Service) Create(ctx context.Context, config *types.VolumeCreateConfig) 
 // CreateFor is Create for a container, which refers to the volume from the
 // same moment on: nobody can remove it in between.
 func (s *Service) CreateFor(ctx context.Context, config *types.VolumeCreateConfig, containerID string) (*volume.Volume, error) {
-	return s.create(ctx, config, containerID, nil) // what plugins did is kept with the container
+	return s.create(ctx, config, containerID, nil) // the container keeps what plugins did
 }
 
 func (s *Service) create(ctx context.Context, config *types.VolumeCreateConfig, user string, hooks *registry.Operation) (*volume.Volume, error) {
@@ -98,7 +99,10 @@ func (s *Service) make(c *types.VolumeCreateConfig, asked map[string]string, use
 	}
 	r := record{Name: c.Name, CreatedAt: time.Now().UTC(), Labels: c.Labels, Options: c.DriverOpts, Asked: asked}
 	if hooks != nil && hooks.Notable() {
-		r.Explain = hooks.Changes()
+		var err error
+		if r.Explain, err = (&explain.Explanation{Create: hooks.Changes()}).JSON(); err != nil {
+			return nil, fmt.Errorf("create %s: %w", c.Name, err)
+		}
 	}
 	if err := s.makeDir(c.Name); err != nil {
 		return nil, fmt.Errorf("create %s: %w", c.Name, err)

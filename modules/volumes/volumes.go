@@ -11,6 +11,7 @@ package volumes
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -29,7 +30,6 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/filters"
-	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -69,8 +69,10 @@ type record struct {
 	// Asked are the options before the hooks changed them: the same request
 	// finds the same volume.
 	Asked map[string]string `json:",omitempty"`
-	// Explain is what plugins did when the volume was asked for by itself.
-	Explain []registry.Change `json:",omitempty"`
+	// Explain is what plugins did when the volume was asked for by itself, as
+	// an explain.Explanation; what they did to one that a container implies is
+	// kept with the container.
+	Explain json.RawMessage `json:",omitempty"`
 }
 
 // entry is one volume in memory.

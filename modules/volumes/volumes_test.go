@@ -2,6 +2,7 @@ package volumes
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/filters"
+	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/modules/store"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
@@ -279,3 +281,32 @@ func TestEventsTellWhatHappened(t *testing.T) {
 		assert.Equal(t, "local", m.Actor.Attributes["driver"])
 	}
 }
+
+func TestAVolumeKeepsWhatPluginsDid(t *testing.T) {
+	roster, err := registry.NewRoster(noSettings{}, nil, zaptest.NewLogger(t))
+	require.NoError(t, err)
+	chain, err := registry.NewVolumes(roster, []*plugins.Registration{{
+		Name: "labels", Kinds: []plugins.Kind{plugins.KindVolume}, Policy: plugins.DefaultPolicy(),
+		Plugin: hook(func(c *types.VolumeCreateConfig) error { c.Labels = map[string]string{"by": "plugin"}; return nil }),
+	}})
+	require.NoError(t, err)
+	h := newHouse(t, chain)
+	_, err = h.Create(t.Context(), named("data"))
+	require.NoError(t, err)
+	_, err = h.CreateFor(t.Context(), named("implied"), "c")
+	require.NoError(t, err)
+	h.restart(t)
+	v, err := h.Get(t.Context(), "data")
+	require.NoError(t, err)
+	text, err := json.Marshal(v.Status)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `{"pouchfx":{"Explain":{"Create":[{"Plugin":"labels","Hook":"PreVolumeCreate","Subject":"data",`)
+	v, err = h.Get(t.Context(), "implied")
+	require.NoError(t, err)
+	assert.Empty(t, v.Status, "the container keeps it")
+}
+
+type noSettings struct{}
+
+func (noSettings) Plugin(string, *plugins.Policy, any) error { return nil }
+func (noSettings) Conflicts(string) plugins.OnConflict       { return plugins.Warn }

@@ -235,10 +235,10 @@ func (w *walk) documents(a, b any, path string) {
 		for _, key := range slices.Sorted(maps.Keys(union(x, y))) {
 			old, had := x[key]
 			now, has := y[key]
-			if had && has {
-				w.documents(old, now, path+"/"+escape(key))
-			} else {
-				w.fields = append(w.fields, path+"/"+escape(key))
+			noted := len(w.fields)
+			w.documents(old, now, path+"/"+escape(key))
+			if had != has && len(w.fields) == noted {
+				w.fields = append(w.fields, path+"/"+escape(key)) // empty, but now it shows
 			}
 		}
 		return

@@ -78,8 +78,7 @@ func Check(t Target, c *config.Config) (*Report, error) {
 	names := make([]string, 0, len(registrations))
 	byName := make(map[string]*plugins.Registration)
 	registrations, err := registry.Order(registrations)
-	errs = append(errs, err)
-	errs = append(errs, registry.Unknown(registrations)...)
+	errs = append(errs, misordered(c, registrations, err)...)
 	for _, r := range registrations {
 		names = append(names, r.Name)
 		report.Plugins = append(report.Plugins, registry.Describe(r))
@@ -99,6 +98,32 @@ func Check(t Target, c *config.Config) (*Report, error) {
 		errs = append(errs, t.explain(env, err))
 	}
 	return report, errors.Join(errs...)
+}
+
+// misordered returns what is wrong with the order of plugins, with the lines of
+// the configuration file that say so.
+func misordered(c *config.Config, all []*plugins.Registration, err error) (errs []error) {
+	var cycle *registry.CycleError
+	if errors.As(err, &cycle) {
+		var lines []string
+		for i, name := range cycle.Plugins[1:] {
+			before := cycle.Plugins[i]
+			lines = append(lines, c.Relation(before, "before", name), c.Relation(name, "after", before))
+		}
+		lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+		if len(lines) > 0 {
+			err = fmt.Errorf("%w: see %s", err, strings.Join(lines, ", "))
+		}
+	}
+	errs = append(errs, err)
+	for _, u := range registry.Unknown(all) {
+		if line := c.Relation(u.Plugin, u.Relation, u.To); line != "" {
+			errs = append(errs, fmt.Errorf("%s: %w", line, u))
+		} else {
+			errs = append(errs, u)
+		}
+	}
+	return errs
 }
 
 // settled returns the target's plugins, and those that init functions

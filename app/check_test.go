@@ -113,12 +113,12 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		"plugins that come before each other": {
 			target: app.Target{Plugins: []*plugins.Provided{fine, plugins.Provide("other", neverConstruct[struct{}](t), plugins.Before("fine"))}},
 			yaml:   "plugins: {fine: {policy: {before: [other]}}}",
-			want:   []string{"each is to come before the next: fine, other, fine"},
+			want:   []string{"each is to come before the next: fine, other, fine", "config.yaml:1"},
 		},
 		"an order that names nobody": {
 			target: app.Target{Plugins: []*plugins.Provided{fine}},
 			yaml:   "plugins: {fine: {policy: {after: [fien]}}}",
-			want:   []string{`plugin "fine": it is to come after "fien", which this daemon does not have`},
+			want:   []string{`config.yaml:1: plugin "fine": it is to come after "fien", which this daemon does not have`},
 		},
 		"several mistakes at once": {
 			target: app.Target{Plugins: []*plugins.Provided{fine, fine}, Root: func(*missing) {}},

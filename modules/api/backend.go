@@ -26,7 +26,7 @@ import (
 // container's id, a unique prefix of it, or its name.
 type Containers interface {
 	Create(ctx context.Context, o containers.CreateOptions) (container.CreateResponse, error)
-	DryRun(ctx context.Context, o containers.CreateOptions) (*containers.DryRun, error)
+	DryRun(ctx context.Context, o containers.CreateOptions) (*explain.DryRun, error)
 	Explain(ctx context.Context, name string) (*explain.Explanation, error)
 	Start(ctx context.Context, name string) error
 	Stop(ctx context.Context, name string, timeout *int, signal string) error

@@ -82,9 +82,9 @@ func (f *fakeContainers) Create(ctx context.Context, o containers.CreateOptions)
 	f.created, f.request = &o, ctx
 	return container.CreateResponse{ID: "abc"}, f.err
 }
-func (f *fakeContainers) DryRun(ctx context.Context, o containers.CreateOptions) (*containers.DryRun, error) {
+func (f *fakeContainers) DryRun(ctx context.Context, o containers.CreateOptions) (*explain.DryRun, error) {
 	f.created, f.request = &o, ctx
-	return &containers.DryRun{Config: o.Config}, f.err
+	return &explain.DryRun{Config: o.Config}, f.err
 }
 func (f *fakeContainers) Explain(_ context.Context, name string) (*explain.Explanation, error) {
 	if name == "nosuch" || name == "beef" {

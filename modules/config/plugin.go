@@ -87,6 +87,33 @@ func (c *Config) UnknownPlugins(names []string) error {
 	return errors.Join(errs...)
 }
 
+// Relation tells where the file puts a plugin before or after another, as
+// file:line; empty when it does not.
+func (c *Config) Relation(plugin, relation, other string) string {
+	s, ok := c.sections[plugin]
+	if !ok {
+		return ""
+	}
+	for _, name := range child(child(s.node, "policy"), relation).Content {
+		if name.Value == other {
+			return fmt.Sprintf("%s:%d", s.source, name.Line)
+		}
+	}
+	return ""
+}
+
+// child returns the value of a key; an empty node if there is none.
+func child(n *yaml.Node, key string) *yaml.Node {
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				return n.Content[i+1]
+			}
+		}
+	}
+	return &yaml.Node{}
+}
+
 // OnConflict says, for each hook, what becomes of a plugin that writes what
 // another one has written; empty means that it is reported.
 type OnConflict struct {

@@ -44,23 +44,10 @@ func (s *Service) explain(ctx context.Context, c *ctr, hooks *registry.Operation
 	}
 }
 
-// DryRun is what a create would have done.
-type DryRun struct {
-	// Changes are what each plugin did.
-	Changes []registry.Change
-	// Config is what the container would have been made from; nil when a
-	// plugin refused.
-	Config *types.ContainerCreateConfig `json:",omitempty"`
-	// Warnings are those that the client would have got.
-	Warnings []string `json:",omitempty"`
-	// Error is why nothing would have been made, or what could not be undone.
-	Error string `json:",omitempty"`
-}
-
 // DryRun runs the PreCreate hooks, and all that can be checked beforehand, on
 // a copy of the configuration. What the hooks did is undone as if the create
 // had failed. They are told (plugins.Request.DryRun).
-func (s *Service) DryRun(ctx context.Context, o CreateOptions) (*DryRun, error) {
+func (s *Service) DryRun(ctx context.Context, o CreateOptions) (*explain.DryRun, error) {
 	name := o.Name
 	if name == "" {
 		name = inventName()
@@ -72,11 +59,13 @@ func (s *Service) DryRun(ctx context.Context, o CreateOptions) (*DryRun, error) 
 	request := plugins.RequestFrom(ctx)
 	request.DryRun = true
 	ctx, hooks := registry.Begin(plugins.WithRequest(ctx, request))
-	result := &DryRun{}
-	if result.Config, err = s.preCreate(ctx, name, o.Config); err == nil {
-		result.Warnings, err = s.tryPlan(ctx, name, result.Config, o)
+	result := &explain.DryRun{}
+	config, err := s.preCreate(ctx, name, o.Config)
+	if err == nil {
+		result.Config = config
+		result.Warnings, err = s.tryPlan(ctx, name, config, o)
 	}
-	result.Changes = hooks.Changes()
+	result.Explain = &explain.Explanation{Create: hooks.Changes()}
 	if err := errors.Join(err, hooks.Undo(s.background)); err != nil {
 		result.Error = err.Error()
 	}

@@ -214,7 +214,7 @@ func TestADryRunMakesNothing(t *testing.T) {
 	done := new(journal)
 	f := newFixture(t, chained(t, &undoer{name: "A", undone: done}, &undoer{name: "B", undone: done}))
 	ctx := t.Context()
-	try := func(name string, change func(*types.ContainerCreateConfig)) *DryRun {
+	try := func(name string, change func(*types.ContainerCreateConfig)) *explain.DryRun {
 		c := &types.ContainerCreateConfig{HostConfig: &types.HostConfig{NetworkMode: "none", Binds: []string{"data:/data"}}}
 		c.Image, c.Cmd = "box", []string{"true"}
 		if change != nil {
@@ -228,8 +228,8 @@ func TestADryRunMakesNothing(t *testing.T) {
 	}
 	r := try("web", nil)
 	assert.Empty(t, r.Error)
-	assert.Equal(t, []string{"A PreCreate /Env/BY_A", "B PreCreate /Env/BY_B"}, hooksOf(r.Changes))
-	assert.Equal(t, []string{"BY_A=secret", "BY_B=secret"}, r.Config.Env)
+	assert.Equal(t, []string{"A PreCreate /Env/BY_A", "B PreCreate /Env/BY_B"}, hooksOf(r.Explain.Create))
+	assert.Equal(t, []string{"BY_A=secret", "BY_B=secret"}, r.Config.(*types.ContainerCreateConfig).Env)
 	f.empty(t)
 	list, err := f.volumes.List(ctx, nil)
 	require.NoError(t, err)
@@ -240,7 +240,7 @@ func TestADryRunMakesNothing(t *testing.T) {
 	assert.Contains(t, try("web", nil).Error, `The container name "/web" is already in use`)
 	r = try("other", func(c *types.ContainerCreateConfig) { c.Image = "nosuch" })
 	assert.Contains(t, r.Error, "nosuch")
-	assert.Len(t, r.Changes, 2, "what the plugins did is shown all the same")
+	assert.Len(t, r.Explain.Create, 2, "what the plugins did is shown all the same")
 }
 
 // A patch of a mebibyte is not kept, and that is said.

@@ -167,3 +167,16 @@ func Note(ctx context.Context, store containers.Store, id string, note func(*Exp
 	}
 	return nil
 }
+
+// DryRun is what a create would have done.
+type DryRun struct {
+	// Explain is what each plugin did.
+	Explain *Explanation
+	// Config is what the container would have been made from, a
+	// *types.ContainerCreateConfig; nil when a plugin refused.
+	Config any `json:",omitempty"`
+	// Warnings are those that the client would have got.
+	Warnings []string `json:",omitempty"`
+	// Error is why nothing would have been made, or what could not be undone.
+	Error string `json:",omitempty"`
+}

@@ -103,12 +103,33 @@ func cycle(ordered []*plugins.Registration, before [][]int, waits []int) error {
 	for i := len(path) - 1; path[i] != at; i-- {
 		names = append(names, ordered[path[i]].Name)
 	}
-	return fmt.Errorf("the order of plugins goes round in a circle, each is to come before the next: %s: remove one of the relations before or after",
-		strings.Join(append(names, names[0]), ", "))
+	return &CycleError{append(names, names[0])}
 }
 
-// Unknown reports the relations to plugins that the daemon does not have.
-func Unknown(all []*plugins.Registration) (errs []error) {
+// CycleError says that relations contradict each other.
+type CycleError struct {
+	// Plugins each are to come before the next; the last is the first.
+	Plugins []string
+}
+
+func (e *CycleError) Error() string {
+	return fmt.Sprintf("the order of plugins goes round in a circle, each is to come before the next: %s: remove one of the relations before or after",
+		strings.Join(e.Plugins, ", "))
+}
+
+// UnknownError is a relation to a plugin that the daemon does not have.
+type UnknownError struct {
+	Plugin string
+	// Relation is "before" or "after".
+	Relation, To string
+}
+
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("plugin %q: it is to come %s %q, which this daemon does not have: correct the name, or remove it", e.Plugin, e.Relation, e.To)
+}
+
+// Unknown returns the relations to plugins that the daemon does not have.
+func Unknown(all []*plugins.Registration) (errs []*UnknownError) {
 	known := make(map[string]bool, len(all))
 	for _, r := range all {
 		known[r.Name] = true
@@ -117,12 +138,12 @@ func Unknown(all []*plugins.Registration) (errs []error) {
 		for relation, names := range map[string][]string{"before": r.Policy.Before, "after": r.Policy.After} {
 			for _, name := range names {
 				if !known[name] {
-					errs = append(errs, fmt.Errorf("plugin %q: it is to come %s %q, which this daemon does not have: correct the name, or remove it", r.Name, relation, name))
+					errs = append(errs, &UnknownError{r.Name, relation, name})
 				}
 			}
 		}
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	slices.SortFunc(errs, func(a, b *UnknownError) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs
 }
 

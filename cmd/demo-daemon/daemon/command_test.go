@@ -3,7 +3,6 @@ package daemon
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -83,26 +82,23 @@ func TestPluginsAreListedInTheOrderOfTheConfiguration(t *testing.T) {
 }
 
 func TestPluginsOfARunningDaemonAreAskedFor(t *testing.T) {
-	dir, err := os.MkdirTemp("/tmp", "px")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
-	require.NoError(t, err)
 	mux := http.NewServeMux()
+	related := plugins.DefaultPolicy()
+	related.Before, related.After = []string{"a"}, []string{"b", "c"}
 	mux.HandleFunc("GET /pouchfx/plugins", func(w http.ResponseWriter, _ *http.Request) {
 		assert.NoError(t, json.NewEncoder(w).Encode([]registry.Info{{
-			Name: "quota", Kinds: []plugins.Kind{plugins.KindVolume}, Policy: plugins.DefaultPolicy(), Status: registry.Failed, Error: "no disk",
+			Name: "quota", Kinds: []plugins.Kind{plugins.KindVolume}, Policy: related, Status: registry.Failed, Error: "no disk",
+		}, {
+			Name: "shaky", Kinds: []plugins.Kind{plugins.KindImage}, Policy: plugins.DefaultPolicy(), Status: registry.Tripped,
+			Breaker: &registry.BreakerInfo{State: "open", Until: time.Now()},
 		}}))
 	})
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
-	go server.Serve(listener)
-	t.Cleanup(func() { server.Close() })
-
-	status, stdout, stderr := command(t, "", "plugins", "-H", "unix://"+filepath.Join(dir, "s"))
+	status, stdout, stderr := command(t, "", "plugins", "-H", answering(t, mux))
 	require.Zero(t, status, stderr)
-	assert.Regexp(t, `quota +volume +0 +10s +fail +true +failed: no disk`, stdout)
+	assert.Regexp(t, `quota +volume +0 +before a, after b, after c +10s +fail +true +failed: no disk`, stdout)
+	assert.Regexp(t, `shaky +image .* skipped until \d\d:\d\d:\d\d: it kept failing`, stdout)
 
-	status, _, stderr = command(t, "", "plugins", "-H", "unix://"+filepath.Join(dir, "absent"))
+	status, _, stderr = command(t, "", "plugins", "-H", "unix://"+filepath.Join(t.TempDir(), "absent"))
 	assert.Equal(t, exitFailure, status)
 	assert.Contains(t, stderr, "cannot ask the daemon at unix://")
 }

@@ -1,22 +1,20 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"text/tabwriter"
 	"time"
 
-	"github.com/moby/moby/client"
 	"github.com/spf13/cobra"
 
 	"github.com/pouchfx/pouchfx/app"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/plugins"
 )
 
 func pluginsCommand(targets []app.Target) *cobra.Command {
@@ -32,11 +30,12 @@ leaves them, and starts nothing. With --host it asks a daemon that is running.`,
 		RunE: does(func(cmd *cobra.Command) error {
 			list, err := []registry.Info(nil), error(nil)
 			if host != "" {
-				list, err = runningPlugins(cmd.Context(), host)
+				list = []registry.Info{}
+				err = ask(cmd.Context(), host, http.MethodGet, "/pouchfx/plugins", nil, &list)
 			} else {
 				list, err = s.plugins(cmd)
 			}
-			if list != nil {
+			if err == nil || len(list) > 0 {
 				err = errors.Join(err, writePlugins(cmd.OutOrStdout(), list, asJSON))
 			}
 			return err
@@ -63,39 +62,6 @@ func (s *settings) plugins(cmd *cobra.Command) ([]registry.Info, error) {
 	return report.Plugins, err
 }
 
-// runningPlugins asks a daemon. Certificates for tcp come from the environment
-// as the docker command takes them.
-func runningPlugins(ctx context.Context, host string) ([]registry.Info, error) {
-	daemon, err := client.New(client.WithTLSClientConfigFromEnv(), client.WithHost(host))
-	if err != nil {
-		return nil, err
-	}
-	defer daemon.Close()
-	web := http.Client{
-		Timeout: 30 * time.Second,
-		Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return daemon.Dialer()(ctx)
-		}},
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://daemon/pouchfx/plugins", nil)
-	if err != nil {
-		return nil, err
-	}
-	res, err := web.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("cannot ask the daemon at %s: %w", host, err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the daemon at %s answers %s", host, res.Status)
-	}
-	list := []registry.Info{}
-	if err := json.NewDecoder(io.LimitReader(res.Body, 4<<20)).Decode(&list); err != nil {
-		return nil, fmt.Errorf("the daemon at %s gives no list of plugins: %w", host, err)
-	}
-	return list, nil
-}
-
 func writePlugins(w io.Writer, list []registry.Info, asJSON bool) error {
 	if asJSON {
 		encoder := json.NewEncoder(w)
@@ -103,18 +69,47 @@ func writePlugins(w io.Writer, list []registry.Info, asJSON bool) error {
 		return encoder.Encode(list)
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "PLUGIN\tKINDS\tPRIORITY\tTIMEOUT\tON ERROR\tREQUIRED\tSTATUS")
+	fmt.Fprintln(table, "PLUGIN\tKINDS\tPRIORITY\tORDER\tTIMEOUT\tON ERROR\tREQUIRED\tSTATUS")
 	for _, p := range list {
 		var kinds []string
 		for _, k := range p.Kinds {
 			kinds = append(kinds, string(k))
 		}
-		status := string(p.Status)
-		if p.Error != "" {
-			status += ": " + p.Error
-		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%v\t%s\t%t\t%s\n",
-			p.Name, strings.Join(kinds, ","), p.Policy.Priority, p.Policy.Timeout, p.Policy.OnError, p.Policy.Required, status)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%v\t%s\t%t\t%s\n",
+			p.Name, strings.Join(kinds, ","), p.Policy.Priority, relations(p.Policy), p.Policy.Timeout, p.Policy.OnError, p.Policy.Required, state(p))
 	}
 	return table.Flush()
+}
+
+// relations says before and after whom a plugin comes, whatever the priorities.
+func relations(p plugins.Policy) string {
+	var all []string
+	for _, name := range p.Before {
+		all = append(all, "before "+name)
+	}
+	for _, name := range p.After {
+		all = append(all, "after "+name)
+	}
+	if len(all) == 0 {
+		return "-"
+	}
+	return strings.Join(all, ", ")
+}
+
+// state says what became of a plugin, and how its circuit breaker is.
+func state(p registry.Info) string {
+	text := string(p.Status)
+	if p.Error != "" {
+		text += ": " + p.Error
+	}
+	switch b := p.Breaker; {
+	case b == nil:
+	case b.State == "open":
+		text += " until " + b.Until.Local().Format(time.TimeOnly) + ": it kept failing"
+	case b.State == "half-open":
+		text += ": one call is to find out whether it works again"
+	case b.Failures > 0:
+		text += fmt.Sprintf(": %d failures in a row", b.Failures)
+	}
+	return text
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,6 +91,10 @@ func (m *moody) mood(labels map[string]string, hook string) string {
 func (m *moody) PreCreate(_ context.Context, c *types.ContainerCreateConfig) error {
 	how := m.mood(c.Labels, "PreCreate")
 	c.Env = append(c.Env, "SEEN_BY_"+strings.ToUpper(m.name)+"=1")
+	if secret := c.Labels["shared-secret"]; secret != "" { // both write it
+		c.Env = slices.DeleteFunc(c.Env, func(v string) bool { return strings.HasPrefix(v, "SECRET=") })
+		c.Env = append(c.Env, "SECRET="+m.name+"-"+os.Getenv("E2E_SECRET"))
+	}
 	switch how {
 	case "nil":
 		c.HostConfig = nil
@@ -97,6 +102,11 @@ func (m *moody) PreCreate(_ context.Context, c *types.ContainerCreateConfig) err
 		c.HostConfig.Memory = 1
 	}
 	return m.feel("PreCreate", how, func() { c.Env = append(c.Env, "LATE=1") })
+}
+
+// UndoPreCreate implements plugins.CreateUndoer.
+func (m *moody) UndoPreCreate(_ context.Context, c *types.ContainerCreateConfig) error {
+	return m.feel("UndoPreCreate", m.mood(c.Labels, "UndoPreCreate"), func() {})
 }
 
 func (m *moody) PreCreateContainer(_ context.Context, c *types.ContainerCreateConfig, _ interface{}) error {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"go.uber.org/zap"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -46,8 +47,12 @@ func (e *Endpoint) explainCreate(ctx context.Context, response []byte, hooks *re
 // undo undoes the hooks of a create that failed, whether the caller has left
 // or not, and returns the error that tells of what is left behind, too.
 func undo(ctx context.Context, hooks *registry.Operation, cause error) error {
-	if err := hooks.Undo(context.WithoutCancel(ctx)); err != nil {
-		return fmt.Errorf("%w; %v", cause, err) // the class is that of the cause
+	err := hooks.Undo(context.WithoutCancel(ctx))
+	if err == nil {
+		return cause
 	}
-	return cause
+	if s, ok := status.FromError(cause); ok { // upstream's
+		return status.Errorf(s.Code(), "%s; %v", s.Message(), err)
+	}
+	return fmt.Errorf("%w; %v", cause, err) // the class is that of the cause
 }

@@ -38,7 +38,9 @@ func whatPluginsDidIsKeptWithTheContainer(t *testing.T, f *fixture) {
 		c.Annotations["org.example.started"] = "1"
 		return nil, nil, nil
 	}
-	h.preUpdate = func(context.Context, string) (string, error) { return `{"Memory":67108864}`, nil }
+	h.preUpdate = func(_ context.Context, body string) (string, error) {
+		return strings.Replace(body, `"Memory":33554432`, `"Memory":67108864`, 1), nil
+	}
 	id := f.run(t, "explain", containerConfig("main"))
 	_, err := f.runtime.UpdateContainerResources(t.Context(), &runtime.UpdateContainerResourcesRequest{
 		ContainerId: id, Linux: &runtime.LinuxContainerResources{MemoryLimitInBytes: 32 << 20},

@@ -40,7 +40,7 @@ var rooms = []struct {
 }
 
 // doors are imported by those who compose a daemon alone.
-var doors = []string{"modules/api", "modules/cri"}
+var doors = []string{"modules/admin", "modules/api", "modules/cri"}
 
 func TestImportsPointDown(t *testing.T) {
 	for pkg, imports := range packages(t) {

@@ -87,6 +87,7 @@ func (u *undoer) PreUpdate(_ context.Context, body io.ReadCloser) (io.ReadCloser
 
 type anySettings struct{}
 
+func (anySettings) Configured(string) bool                    { return true }
 func (anySettings) Plugin(string, *plugins.Policy, any) error { return nil }
 func (anySettings) Conflicts(string) plugins.OnConflict       { return plugins.Warn }
 

@@ -15,12 +15,19 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/pouchfx/pouchfx/modules/admin"
 )
 
 // ours runs the command demo-daemon against a daemon.
 func (d *daemon) ours(t *testing.T, args ...string) (stdout, stderr string, status int) {
 	t.Helper()
-	cmd := exec.CommandContext(testContext(t), built.daemon, append(args, "-H", "unix://"+d.socket)...)
+	return oursAt(t, d.socket, args...)
+}
+
+func oursAt(t *testing.T, socket string, args ...string) (stdout, stderr string, status int) {
+	t.Helper()
+	cmd := exec.CommandContext(testContext(t), built.daemon, append(args, "-H", "unix://"+socket)...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); cmd.ProcessState == nil {
@@ -236,8 +243,9 @@ func TestWhoChangedAPodsContainerIsTold(t *testing.T) {
 	require.NoError(t, err)
 	_, err = k.StartContainer(testContext(t), &runtime.StartContainerRequest{ContainerId: id})
 	require.NoError(t, err)
-	for _, name := range []string{id, id[:13]} {
-		told := k.d.explain(t, name)
+	for socket, name := range map[string]string{k.d.socket: id, filepath.Join(k.d.root, "x", admin.SocketName): id[:13]} {
+		told, errs, status := oursAt(t, socket, "explain", name)
+		require.Zero(t, status, errs)
 		assert.Contains(t, told, "moody PreCreate ")
 		assert.Contains(t, told, `"SEEN_BY_SECOND=1"`)
 		assert.Contains(t, told, `+ /Annotations/moody: "moody"`)

@@ -3,12 +3,16 @@
 package e2e
 
 import (
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/pouchfx/pouchfx/modules/admin"
 )
 
 // TestKubernetesStaticPods runs pods as the operator of one machine does: with
@@ -81,6 +85,10 @@ func (k *kubeletProgram) testChange(t *testing.T) {
 	k.run(t, "changed", map[string]string{"obliging/env": "FROM=plugin", "obliging/nofile": "123"}, "echo $FROM; ulimit -n; exec sleep 1000", nil)
 	c := k.wait(t, "changed", ready)
 	assert.Equal(t, "plugin\n123\n", k.node.crictl(t, "logs", c.id()))
+	told, err := exec.Command(built.daemon, "explain", "-H", "unix://"+filepath.Join(k.node.root, "x", admin.SocketName), c.id()).CombinedOutput()
+	require.NoError(t, err, string(told))
+	assert.Contains(t, string(told), "obliging PreCreateContainer ")
+	assert.Contains(t, string(told), "FROM=plugin")
 	k.stop(t, "changed")
 }
 

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/modules/admin"
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/containers/role"
@@ -40,7 +41,7 @@ func main() {
 
 var target = app.Target{
 	Name:    "kube-daemon",
-	Modules: []fx.Option{cri.Always, containerd.Module, cri.Module},
+	Modules: []fx.Option{cri.Always, containerd.Module, cri.Module, admin.Module},
 	Plugins: []*plugins.Provided{plugins.Provide("obliging", newObliging)},
-	Root:    func(*cri.Endpoint) {},
+	Root:    func(*cri.Endpoint, *admin.Server) {},
 }

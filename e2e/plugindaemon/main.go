@@ -12,6 +12,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/modules/admin"
 	"github.com/pouchfx/pouchfx/modules/api"
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/containerd"
@@ -48,11 +49,11 @@ func main() {
 var target = app.Target{
 	Name: "plugin-daemon",
 	Modules: []fx.Option{
-		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module, cri.Module,
+		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module, cri.Module, admin.Module,
 	},
 	Plugins: []*plugins.Provided{
 		plugins.Provide("moody", newMoody("moody"), plugins.Defaults(Config{})),
 		plugins.Provide("second", newMoody("second"), plugins.Defaults(Config{})),
 	},
-	Root: func(*api.Server, *cri.Endpoint) {},
+	Root: func(*api.Server, *cri.Endpoint, *admin.Server) {},
 }

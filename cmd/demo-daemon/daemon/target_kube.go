@@ -7,6 +7,7 @@ import (
 	"go.uber.org/fx"
 
 	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/modules/admin"
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/cri"
 )
@@ -19,8 +20,9 @@ var targets = []app.Target{{
 		cri.Always,
 		containerd.Module,
 		cri.Module,
+		admin.Module,
 	},
-	Root: func(*cri.Endpoint) {},
+	Root: func(*cri.Endpoint, *admin.Server) {},
 }}
 
 func moreCommands() []*cobra.Command { return nil }

@@ -308,5 +308,6 @@ func TestAVolumeKeepsWhatPluginsDid(t *testing.T) {
 
 type noSettings struct{}
 
+func (noSettings) Configured(string) bool                    { return true }
 func (noSettings) Plugin(string, *plugins.Policy, any) error { return nil }
 func (noSettings) Conflicts(string) plugins.OnConflict       { return plugins.Warn }

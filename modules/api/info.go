@@ -14,6 +14,7 @@ import (
 	"github.com/moby/moby/api/types/swarm"
 	"github.com/moby/moby/api/types/system"
 
+	"github.com/pouchfx/pouchfx/modules/build"
 	"github.com/pouchfx/pouchfx/modules/containers"
 	"github.com/pouchfx/pouchfx/modules/images"
 )
@@ -33,10 +34,10 @@ func (h *systemHandlers) info(ctx context.Context, w http.ResponseWriter, _ *htt
 		OSType: runtime.GOOS, Architecture: machine.Architecture, NCPU: runtime.NumCPU(), MemTotal: machine.Memory,
 		IPv4Forwarding:     machine.IPv4Forwarding,
 		IndexServerAddress: "https://index.docker.io/v1/", RegistryConfig: registryConfig(c.InsecureRegistries),
-		DockerRootDir: c.DataRoot, Name: machine.Name, ServerVersion: Version().Version, LiveRestoreEnabled: c.LiveRestore,
+		DockerRootDir: c.DataRoot, Name: machine.Name, ServerVersion: build.Read().Version, LiveRestoreEnabled: c.LiveRestore,
 		HTTPProxy: os.Getenv("HTTP_PROXY"), HTTPSProxy: os.Getenv("HTTPS_PROXY"), NoProxy: os.Getenv("NO_PROXY"),
 		Runtimes:       map[string]system.RuntimeWithStatus{"runc": {Runtime: system.Runtime{Path: "runc"}}},
-		DefaultRuntime: "runc", InitBinary: "docker-init", InitCommit: system.Commit{ID: Version().Version}, Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
+		DefaultRuntime: "runc", InitBinary: "docker-init", InitCommit: system.Commit{ID: build.Read().Version}, Swarm: swarm.Info{LocalNodeState: swarm.LocalNodeStateInactive},
 	}
 	limits(&info, machine)
 	info.Warnings = warnings(&info, c)

@@ -11,6 +11,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/pouchfx/pouchfx/modules/build"
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
@@ -76,7 +77,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.abandon = abandon
 	errorLog, _ := zap.NewStdLogAt(s.params.Log, zap.DebugLevel) // clients that break off: their business
 	s.server = &http.Server{
-		Handler:           &dispatcher{router: router, server: "pouchfx/" + Version().Version + " (linux)", log: s.params.Log},
+		Handler:           &dispatcher{router: router, server: "pouchfx/" + build.Read().Version + " (linux)", log: s.params.Log},
 		ReadHeaderTimeout: s.timeouts.header,
 		ReadTimeout:       s.timeouts.request,
 		IdleTimeout:       s.timeouts.idle,

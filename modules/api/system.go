@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/moby/api/types/system"
 
+	"github.com/pouchfx/pouchfx/modules/build"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -42,12 +43,12 @@ func (h *systemHandlers) ping(_ context.Context, w http.ResponseWriter, r *http.
 }
 
 func (h *systemHandlers) version(ctx context.Context, w http.ResponseWriter, _ *http.Request) error {
-	build, machine := Version(), inspectHost()
+	info, machine := build.Read(), inspectHost()
 	v := system.VersionResponse{
 		Platform: system.PlatformInfo{Name: "pouchfx"},
-		Version:  build.Version, APIVersion: maxVersion.String(), MinAPIVersion: minVersion.String(),
+		Version:  info.Version, APIVersion: maxVersion.String(), MinAPIVersion: minVersion.String(),
 		Os: runtime.GOOS, Arch: runtime.GOARCH, GoVersion: runtime.Version(), KernelVersion: machine.Kernel,
-		GitCommit: build.Revision, BuildTime: build.Time,
+		GitCommit: info.Revision, BuildTime: info.Time,
 	}
 	v.Components = []system.ComponentVersion{{
 		Name: "Engine", Version: v.Version,

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pouchfx/pouchfx/modules/api"
+	"github.com/pouchfx/pouchfx/modules/build"
 )
 
 func versionCommand() *cobra.Command {
@@ -16,10 +16,10 @@ func versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: does(func(cmd *cobra.Command) error {
-			out, build := cmd.OutOrStdout(), api.Version()
-			fmt.Fprintf(out, "demo-daemon %s\n", build.Version)
-			if build.Revision != "" {
-				fmt.Fprintf(out, "revision    %s of %s\n", build.Revision, build.Time)
+			out, info := cmd.OutOrStdout(), build.Read()
+			fmt.Fprintf(out, "demo-daemon %s\n", info.Version)
+			if info.Revision != "" {
+				fmt.Fprintf(out, "revision    %s of %s\n", info.Revision, info.Time)
 			}
 			fmt.Fprintf(out, "containerd  %s\n", moduleVersion("github.com/containerd/containerd/v2"))
 			_, err := fmt.Fprintf(out, "go          %s %s/%s\n", runtime.Version(), runtime.GOOS, runtime.GOARCH)

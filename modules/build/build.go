@@ -1,4 +1,6 @@
-package api
+// Package build tells how the binary was built. It is a package of its own
+// because all doors of the daemon tell it: the API, the metrics, the spans.
+package build
 
 import (
 	"runtime/debug"
@@ -8,27 +10,27 @@ import (
 // module is the path of the Go module that this package is part of.
 const module = "github.com/pouchfx/pouchfx"
 
-// Build is what the binary knows of how it was built.
-type Build struct {
+// Info is what the binary knows of how it was built.
+type Info struct {
 	// Version is that of the module, "dev" in a working tree.
 	Version string
 	// Revision and Time are the commit's; empty when built without it.
 	Revision, Time string
 }
 
-// Version returns what the Go linker recorded.
-var Version = sync.OnceValue(func() Build {
+// Read returns what the Go linker recorded.
+var Read = sync.OnceValue(func() Info {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return Build{Version: "dev"}
+		return Info{Version: "dev"}
 	}
-	return buildOf(info)
+	return infoOf(info)
 })
 
-// buildOf reads what the linker recorded of this module, which is not the main one in
+// infoOf reads what the linker recorded of this module, which is not the main one in
 // a daemon with a main function of somebody's own.
-func buildOf(info *debug.BuildInfo) Build {
-	b := Build{Version: "dev"}
+func infoOf(info *debug.BuildInfo) Info {
+	b := Info{Version: "dev"}
 	ours := &info.Main
 	for _, m := range info.Deps {
 		if m.Path == module {

@@ -127,7 +127,7 @@ func (r *runner) assemble(env environment) (*fx.App, error) {
 		}),
 		env.base(r.target.Plugins),
 		r.target.engine(),
-		r.target.invoke(),
+		r.target.invoke(r.config),
 	)
 	if err := daemon.Err(); err != nil {
 		return nil, r.target.explain(env, err)

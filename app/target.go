@@ -11,6 +11,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/daemonhooks"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -20,8 +21,8 @@ type Target struct {
 	Name string
 	// Modules are those of the engine and its front ends, in reading order.
 	// They start after the daemon plugins and stop before them. What every
-	// daemon has (configuration, log, registry, daemon hooks) is not among
-	// them.
+	// daemon has (configuration, log, telemetry, registry, daemon hooks) is not
+	// among them.
 	Modules []fx.Option
 	// Plugins change what the modules do.
 	Plugins []*plugins.Provided
@@ -77,6 +78,7 @@ func (e environment) base(list []*plugins.Provided) fx.Option {
 	options := []fx.Option{
 		config.Supply(e.config),
 		fx.Supply(e.log, e.timeline, e.fatal, e.order),
+		telemetry.Module,
 		registry.Module,
 		daemonhooks.Module,
 	}
@@ -92,11 +94,15 @@ func (t Target) engine() fx.Option {
 }
 
 // invoke asks for the daemon: first for the daemon plugins, which are there
-// even where no module needs them.
-func (t Target) invoke() fx.Option {
-	started := func(daemonhooks.Started) {}
-	if t.Root == nil {
-		return fx.Invoke(started)
+// even where no module needs them, and for metrics of its own address where
+// the configuration has one.
+func (t Target) invoke(c *config.Config) fx.Option {
+	roots := []any{func(daemonhooks.Started) {}}
+	if c.MetricsAddr != "" { // before the doors, which it watches
+		roots = append(roots, func(*telemetry.Server) {})
 	}
-	return fx.Invoke(started, t.Root)
+	if t.Root != nil {
+		roots = append(roots, t.Root)
+	}
+	return fx.Invoke(roots...)
 }

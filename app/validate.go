@@ -28,7 +28,7 @@ func (t Target) validate(env environment, list ...*plugins.Provided) error {
 		silent,
 		env.base(list),
 		t.engine(),
-		t.invoke(),
+		t.invoke(env.config),
 		fx.Invoke(func(*registry.Registry) {}), // which needs the plugins of all kinds
 	)
 }

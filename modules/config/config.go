@@ -57,6 +57,13 @@ type Config struct {
 	// CRI is the section cri of the file.
 	CRI CRI
 
+	// MetricsAddr is where metrics and health are served besides the API:
+	// host:port or unix:///path; empty means nowhere.
+	MetricsAddr string
+	// InsecureMetrics allows a MetricsAddr that is not on loopback: whoever
+	// reaches it may read what is there.
+	InsecureMetrics bool
+
 	// OnConflict is the section conflicts of the file.
 	OnConflict OnConflict
 

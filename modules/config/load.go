@@ -131,7 +131,7 @@ func (c *Config) environment(environ []string) error {
 	var names []string
 	for _, s := range settings {
 		known[s.envName()] = s
-		names = append(names, s.envName())
+		names = append(names, strings.TrimPrefix(s.envName(), envPrefix))
 	}
 	var errs []error
 	for _, entry := range environ {
@@ -142,8 +142,8 @@ func (c *Config) environment(environ []string) error {
 		origin := "environment variable " + name
 		s, ok := known[name]
 		if !ok {
-			if near := nearest(name, names); near != "" {
-				errs = append(errs, fmt.Errorf("%s is unknown: did you mean %s?", origin, near))
+			if near := nearest(strings.TrimPrefix(name, envPrefix), names); near != "" {
+				errs = append(errs, fmt.Errorf("%s is unknown: did you mean %s?", origin, envPrefix+near))
 			}
 			continue
 		}

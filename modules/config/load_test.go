@@ -106,6 +106,12 @@ func TestMistakesInTheFileAreNamedWithLineAndKey(t *testing.T) {
 		"half of tls":           {"tlscert: /c\n", "tlscert and tlskey belong together"},
 		"tlsverify alone":       {"tlsverify: true\n", ":1: tlsverify: it needs tlscacert, tlscert and tlskey as well"},
 		"registry with scheme":  {"insecure-registries: ['http://x']\n", "without a scheme"},
+		"open metrics":          {"metrics-addr: 0.0.0.0:9323\n", ":1: metrics-addr: \"0.0.0.0:9323\": whoever reaches this address may read the metrics"},
+		"metrics by name":       {"metrics-addr: node.example:9323\n", "insist with insecure-metrics"},
+		"metrics everywhere":    {"metrics-addr: :9323\n", "insist with insecure-metrics"},
+		"metrics without port":  {"metrics-addr: 127.0.0.1\n", "write host:port or unix:///path"},
+		"metrics at the API":    {"hosts: [unix:///x]\nmetrics-addr: unix:///x\n", "use another path"},
+		"metrics path":          {"metrics-addr: unix://x\n", "needs an absolute path"},
 		"log level":             {"log-level: loud\n", `:1: log-level: "loud": use debug, info, warn, error`},
 		"no yaml":               {"a: [\n", ":1: did not find expected node content"},
 		"no mapping":            {"- a\n", ":1: the file must be a mapping"},
@@ -135,6 +141,16 @@ func TestTCPHostsAreAllowedWhenAskedFor(t *testing.T) {
 	assert.NoError(t, err)
 	_, err = load(t, "hosts: ['tcp://[::1]:2376']\ntlsverify: true\ntlscacert: /a\ntlscert: /b\ntlskey: /c\n")
 	assert.NoError(t, err)
+}
+
+func TestMetricsAreServedOnThisMachineOrWhereAskedFor(t *testing.T) {
+	for _, text := range []string{
+		"metrics-addr: 127.0.0.1:9323\n", "metrics-addr: '[::1]:0'\n", "metrics-addr: localhost:9323\n", "metrics-addr: unix:///run/m.sock\n",
+		"metrics-addr: 0.0.0.0:9323\ninsecure-metrics: true\n",
+	} {
+		_, err := load(t, text)
+		assert.NoError(t, err, text)
+	}
 }
 
 func TestTheExampleNamesEverySettingWithItsDefault(t *testing.T) {

@@ -31,6 +31,8 @@ var settings = []setting{
 	{"insecure-tcp", "", "", func(c *Config) any { return &c.InsecureTCP }, "allow tcp hosts without client certificates: whoever reaches the port becomes root here"},
 	{"insecure-registries", "insecure-registry", "", func(c *Config) any { return &c.InsecureRegistries }, "registry, host[:port] or network, to be spoken to without verified TLS; may be repeated"},
 	{"cri-host", "", "", func(c *Config) any { return &c.CRIHost }, "address of CRI for kubelet, unix:///path"},
+	{"metrics-addr", "", "", func(c *Config) any { return &c.MetricsAddr }, "address of /metrics and /health, host:port on loopback or unix:///path"},
+	{"insecure-metrics", "", "", func(c *Config) any { return &c.InsecureMetrics }, "allow a metrics-addr that others can reach: they need no certificate to read it"},
 	{"live-restore", "", "", func(c *Config) any { return &c.LiveRestore }, "leave containers running when the daemon stops"},
 	{"log-level", "", "l", func(c *Config) any { return &c.LogLevel }, "debug, info, warn or error"},
 	{"log-format", "", "", func(c *Config) any { return &c.LogFormat }, "text or json; what containers' shims say is logfmt (time=… level=… msg=…) with either"},

@@ -49,6 +49,9 @@ func (c *Config) validate() error {
 		check("insecure-registries", checkRegistry(r))
 	}
 	c.validateCRI(check)
+	if c.MetricsAddr != "" {
+		check("metrics-addr", c.checkMetricsAddr())
+	}
 	check("log-level", checkOneOf(c.LogLevel, "debug", "info", "warn", "error"))
 	check("log-format", checkOneOf(c.LogFormat, "text", "json"))
 	for key, d := range map[string]time.Duration{"start-timeout": c.StartTimeout, "stop-timeout": c.StopTimeout, "shutdown-timeout": c.ShutdownTimeout} {
@@ -87,6 +90,28 @@ func (c *Config) checkHost(host string) error {
 	case host == "fd://": // the sockets that systemd passes
 	default:
 		return fmt.Errorf("%q: use unix:///path, tcp://address:port, or fd:// for systemd's sockets", host)
+	}
+	return nil
+}
+
+// checkMetricsAddr keeps what is served without any certificate on this machine,
+// unless somebody insists.
+func (c *Config) checkMetricsAddr() error {
+	if path, unix := strings.CutPrefix(c.MetricsAddr, "unix://"); unix {
+		if slices.Contains(c.Hosts, c.MetricsAddr) || c.MetricsAddr == c.CRIHost {
+			return fmt.Errorf("%q is the address of the API or of CRI too: use another path", c.MetricsAddr)
+		}
+		return checkSocket(c.MetricsAddr, path)
+	}
+	host, port, err := net.SplitHostPort(c.MetricsAddr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return fmt.Errorf("%q: write host:port or unix:///path, as in 127.0.0.1:9323", c.MetricsAddr)
+	}
+	if ip, err := netip.ParseAddr(host); (err != nil || !ip.IsLoopback()) && host != "localhost" && !c.InsecureMetrics {
+		return fmt.Errorf("%q: whoever reaches this address may read the metrics: use 127.0.0.1, a unix socket, or insist with insecure-metrics", c.MetricsAddr)
 	}
 	return nil
 }

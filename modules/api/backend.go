@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"io"
+	"net/http"
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/container"
@@ -116,4 +117,10 @@ type Pods interface {
 // Plugins is what the API shows of modules/registry.
 type Plugins interface {
 	List() []pluginregistry.Info
+}
+
+// Reporter is what the API needs of modules/telemetry.
+type Reporter interface {
+	ServeMetrics(w http.ResponseWriter, r *http.Request)
+	ServeHealth(w http.ResponseWriter, r *http.Request)
 }

@@ -37,6 +37,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	pluginregistry "github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -326,6 +327,9 @@ func newDaemon(t *testing.T, edit ...func(*Params)) *daemon {
 		Plugins: fakePlugins{{Name: "one", Status: pluginregistry.Running}}, Hooks: hooks(nil), Timeline: lifecycle.NewTimeline(),
 		Log: zaptest.NewLogger(t, zaptest.Level(zap.ErrorLevel)),
 	}
+	p.Recorder = telemetry.New(nil, p.Log)
+	p.Reporter, err = telemetry.NewReporter(telemetry.ReporterParams{Recorder: p.Recorder, Plugins: p.Plugins, Timeline: p.Timeline, Log: p.Log})
+	require.NoError(t, err)
 	for _, e := range edit {
 		e(&p)
 	}

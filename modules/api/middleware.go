@@ -15,6 +15,7 @@ import (
 	"github.com/containerd/errdefs"
 	"go.uber.org/zap"
 
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -22,14 +23,17 @@ import (
 // every answer has, finds the route and turns errors and panics of its
 // handler into answers.
 type dispatcher struct {
-	router *router
-	server string // the Server header
-	log    *zap.Logger
+	router   *router
+	server   string // the Server header
+	recorder *telemetry.Recorder
+	log      *zap.Logger
 }
 
 func (d *dispatcher) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	begin := time.Now()
 	w := &response{ResponseWriter: rw}
+	r, end := d.recorder.Request(r)
+	defer func() { end(w.route, w.status) }()
 	_ = http.NewResponseController(rw).SetWriteDeadline(time.Time{}) // that of the answer before
 	d.setHeaders(w.Header())
 
@@ -52,7 +56,7 @@ func (d *dispatcher) setHeaders(h http.Header) {
 }
 
 // serve finds the handler and calls it. A panic becomes an error.
-func (d *dispatcher) serve(w http.ResponseWriter, r *http.Request) (err error) {
+func (d *dispatcher) serve(w *response, r *http.Request) (err error) {
 	defer func() {
 		switch v := recover(); v {
 		case nil:
@@ -72,6 +76,7 @@ func (d *dispatcher) serve(w http.ResponseWriter, r *http.Request) (err error) {
 	if spec == nil {
 		return errdefs.ErrNotFound.WithMessage("page not found")
 	}
+	w.route = spec.Path
 	ctx := context.WithValue(r.Context(), versionKey{}, v)
 	ctx = plugins.WithRequest(ctx, requestOf(r))
 	return spec.HandlerFunc(ctx, w, r.WithContext(ctx))
@@ -116,6 +121,7 @@ type response struct {
 	http.ResponseWriter
 	begun  bool
 	status int
+	route  string // the pattern of the request's route; empty without one
 }
 
 func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -13,6 +13,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -33,6 +34,8 @@ type in struct {
 	Registry   *registry.Registry
 	Hooks      plugins.APIPlugin
 	Timeline   *lifecycle.Timeline
+	Recorder   *telemetry.Recorder
+	Reporter   *telemetry.Reporter
 	Fatal      lifecycle.Fatal
 	Log        *zap.Logger
 }
@@ -40,7 +43,7 @@ type in struct {
 func provide(i in) *Server {
 	s := New(Params{
 		Config: i.Config, Containers: i.Containers, Images: i.Images, Volumes: i.Volumes, Networks: i.Networks, Engine: i.Engine, Pods: explain.Pods{Engine: i.Engine}, Events: i.Events,
-		Plugins: i.Registry, Hooks: i.Hooks, Timeline: i.Timeline, Fatal: i.Fatal, Log: i.Log.Named("api"),
+		Plugins: i.Registry, Hooks: i.Hooks, Timeline: i.Timeline, Recorder: i.Recorder, Reporter: i.Reporter, Fatal: i.Fatal, Log: i.Log.Named("api"),
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: s.Start, OnStop: s.Stop})
 	return s

@@ -7,7 +7,6 @@ import (
 	"github.com/containerd/errdefs"
 
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
-	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -19,6 +18,7 @@ func (h *ownHandlers) routes() []*types.HandlerSpec {
 		types.NewHandlerSpec("GET", "/pouchfx/plugins", h.plugins),
 		types.NewHandlerSpec("GET", "/pouchfx/explain/{name:.*}", h.explain),
 		types.NewHandlerSpec("GET", "/pouchfx/timeline", h.timeline),
+		types.NewHandlerSpec("GET", "/pouchfx/metrics", h.metrics),
 		types.NewHandlerSpec("GET", "/pouchfx/health", h.health),
 	}
 }
@@ -53,29 +53,14 @@ func (h *ownHandlers) timeline(_ context.Context, w http.ResponseWriter, _ *http
 	return writeJSON(w, http.StatusOK, list(entries))
 }
 
-// health is what GET /pouchfx/health answers.
-type health struct {
-	// Status is "ok", or "degraded" when an optional plugin has failed.
-	Status string `json:"status"`
-	// Failed names the plugins that have failed and why.
-	Failed map[string]string `json:"failed,omitempty"`
-	// Engine says why the engine does not answer.
-	Engine string `json:"engine,omitempty"`
+// metrics answers as Prometheus reads it.
+func (h *ownHandlers) metrics(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+	h.params.Reporter.ServeMetrics(w, r)
+	return nil
 }
 
-// health asks the engine and looks for failed plugins. The status is 503 when
-// the engine does not answer.
-func (h *ownHandlers) health(ctx context.Context, w http.ResponseWriter, _ *http.Request) error {
-	answer := health{Status: "ok", Failed: make(map[string]string)}
-	for _, p := range h.params.Plugins.List() {
-		if p.Status == registry.Failed {
-			answer.Status = "degraded"
-			answer.Failed[p.Name] = p.Error
-		}
-	}
-	status := http.StatusOK
-	if _, err := h.params.Engine.Versions(ctx); err != nil {
-		status, answer.Status, answer.Engine = http.StatusServiceUnavailable, "failed", err.Error()
-	}
-	return writeJSON(w, status, answer)
+// health tells how the daemon is, with status 503 when it does not work.
+func (h *ownHandlers) health(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+	h.params.Reporter.ServeHealth(w, r)
+	return nil
 }

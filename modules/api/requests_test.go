@@ -180,7 +180,10 @@ func TestOwnEndpoints(t *testing.T) {
 	_, body = conn.do("GET", "/pouchfx/timeline", "")
 	assert.Equal(t, "[]\n", body)
 	_, body = conn.do("GET", "/pouchfx/health", "")
-	assert.Equal(t, `{"status":"ok"}`+"\n", body)
+	assert.Equal(t, `{"status":"ready"}`+"\n", body)
+	_, body = conn.do("GET", "/pouchfx/metrics", "")
+	assert.Contains(t, body, `pouchfx_plugin_status{plugin="one",status="running"} 1`)
+	assert.Contains(t, body, `pouchfx_api_requests_total{code="200",method="GET",route="/pouchfx/health"} 1`)
 	for path, status := range map[string]int{"/swarm": 503, "/services": 503, "/nodes/x": 503, "/plugins": 200, "/plugins/x/json": 404, "/system/df": 200, "/system/df?type=x": 400} {
 		res, _ := conn.do("GET", path, "")
 		assert.Equal(t, status, res.StatusCode, path)

@@ -16,6 +16,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
@@ -42,6 +43,10 @@ type Params struct {
 	Hooks plugins.APIPlugin
 	// Timeline is what GET /pouchfx/timeline shows.
 	Timeline *lifecycle.Timeline
+	// Recorder is told of all requests; nil for nobody.
+	Recorder *telemetry.Recorder
+	// Reporter answers GET /pouchfx/metrics and GET /pouchfx/health.
+	Reporter Reporter
 	// Fatal ends the daemon when a listener fails.
 	Fatal lifecycle.Fatal
 	Log   *zap.Logger
@@ -77,7 +82,7 @@ func (s *Server) Start(ctx context.Context) error {
 	s.abandon = abandon
 	errorLog, _ := zap.NewStdLogAt(s.params.Log, zap.DebugLevel) // clients that break off: their business
 	s.server = &http.Server{
-		Handler:           &dispatcher{router: router, server: "pouchfx/" + build.Read().Version + " (linux)", log: s.params.Log},
+		Handler:           &dispatcher{router: router, server: "pouchfx/" + build.Read().Version + " (linux)", recorder: s.params.Recorder, log: s.params.Log},
 		ReadHeaderTimeout: s.timeouts.header,
 		ReadTimeout:       s.timeouts.request,
 		IdleTimeout:       s.timeouts.idle,

@@ -12,9 +12,11 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/pouchfx/pouchfx/modules/cri/proxy"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/modules/unixsocket"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -44,6 +46,8 @@ type Params struct {
 	Cri        plugins.CriPlugin
 	Containers plugins.ContainerPlugin
 	Images     plugins.ImagePlugin
+	// Recorder is told of all calls; nil for nobody.
+	Recorder *telemetry.Recorder
 	// Fatal ends the daemon when the socket fails.
 	Fatal lifecycle.Fatal
 	Log   *zap.Logger
@@ -82,7 +86,8 @@ func (e *Endpoint) Start(context.Context) error {
 		"/runtime.v1.RuntimeService/StartContainer":           e.startContainer,
 		"/runtime.v1.RuntimeService/UpdateContainerResources": e.updateContainer,
 		"/runtime.v1.ImageService/PullImage":                  e.pullImage,
-	}, e.params.Log, grpc.Creds(peerCredentials{}))
+	}, e.params.Log, grpc.Creds(peerCredentials{}),
+		grpc.StreamInterceptor(e.params.Recorder.Calls(&runtime.RuntimeService_ServiceDesc, &runtime.ImageService_ServiceDesc)))
 	e.serving.Go(e.serve)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	_ "github.com/pouchfx/pouchfx/modules/containerd/criplugins" // for the embedded engine
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -22,6 +23,7 @@ type in struct {
 	Cri        plugins.CriPlugin
 	Containers plugins.ContainerPlugin
 	Images     plugins.ImagePlugin
+	Recorder   *telemetry.Recorder
 	Fatal      lifecycle.Fatal
 	Log        *zap.Logger
 }
@@ -29,7 +31,7 @@ type in struct {
 func provide(i in) *Endpoint {
 	e := New(Params{
 		Host: i.Config.CRIHost, Group: i.Config.Group, ShutdownTimeout: i.Config.ShutdownTimeout,
-		Engine: i.Engine, Cri: i.Cri, Containers: i.Containers, Images: i.Images, Fatal: i.Fatal, Log: i.Log.Named("cri"),
+		Engine: i.Engine, Cri: i.Cri, Containers: i.Containers, Images: i.Images, Recorder: i.Recorder, Fatal: i.Fatal, Log: i.Log.Named("cri"),
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: e.Start, OnStop: e.Stop})
 	return e

@@ -1,15 +1,18 @@
 package containerd
 
 import (
+	"context"
+
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
 	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 )
 
 // Module provides the engine.
-var Module = fx.Module("containerd", fx.Provide(provide))
+var Module = fx.Module("containerd", fx.Provide(provide, health))
 
 func provide(lc fx.Lifecycle, c *config.Config, fatal lifecycle.Fatal, log *zap.Logger) *Engine {
 	e := New(Config{
@@ -47,4 +50,12 @@ func criConfig(c *config.Config) *CRIConfig {
 		}
 	}
 	return cri
+}
+
+// health is the engine's part of the daemon's health.
+func health(e *Engine) telemetry.Checked {
+	return telemetry.Checked{Check: telemetry.Check{Name: "containerd", Run: func(ctx context.Context) error {
+		_, err := e.Versions(ctx)
+		return err
+	}}}
 }

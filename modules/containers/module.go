@@ -11,12 +11,13 @@ import (
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
 // Module provides the containers, as *Service.
-var Module = fx.Module("containers", fx.Provide(provide))
+var Module = fx.Module("containers", fx.Provide(provide, provideStates))
 
 type in struct {
 	fx.In
@@ -49,3 +50,5 @@ func bundles(c *config.Config) string {
 	}
 	return filepath.Join(state, "io.containerd.runtime.v2.task", containerd.Namespace)
 }
+
+func provideStates(s *Service) telemetry.Collected { return telemetry.Collected{Collector: states{s}} }

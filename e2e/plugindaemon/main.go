@@ -23,6 +23,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/store"
+	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -49,7 +50,7 @@ func main() {
 var target = app.Target{
 	Name: "plugin-daemon",
 	Modules: []fx.Option{
-		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module, cri.Module, admin.Module,
+		containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module, api.Module, cri.Module, admin.Module, otlp.Module,
 	},
 	Plugins: []*plugins.Provided{
 		plugins.Provide("moody", newMoody("moody"), plugins.Defaults(Config{})),

@@ -26,6 +26,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/images"
 	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/store"
+	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
@@ -40,6 +41,7 @@ var modules = []fx.Option{
 	containers.Module,
 	api.Module,
 	cri.Module,
+	otlp.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that

@@ -10,6 +10,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/admin"
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/cri"
+	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 )
 
 // targets has the one daemon that this binary can be: the container runtime of
@@ -21,6 +22,7 @@ var targets = []app.Target{{
 		containerd.Module,
 		cri.Module,
 		admin.Module,
+		otlp.Module,
 	},
 	Root: func(*cri.Endpoint, *admin.Server) {},
 }}

@@ -33,3 +33,11 @@ func BenchmarkFailingHooksAtOnce(b *testing.B) {
 		}
 	})
 }
+
+// What each start pays for what may be counted.
+func BenchmarkNew(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		New(nil, zap.NewNop())
+	}
+}

@@ -21,6 +21,12 @@ import (
 // looks at it later, without the context of its hook, would be refused. The
 // types of this file and of namespace_tasks.go do it.
 
+// InNamespace returns a client like direct, one in memory, that uses a namespace
+// where a context has none; as for images that the kit for testing plugins makes.
+func InNamespace(name string, direct *client.Client, snapshotter string) (*client.Client, error) {
+	return namespace(name).clientOf(direct, map[string]any{snapshotter: nil})
+}
+
 // namespace is the default of a client.
 type namespace string
 

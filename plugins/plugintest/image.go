@@ -40,7 +40,7 @@ func Image(t testing.TB) containerd.Image {
 // ImageOf is like Image, with an image of one's own.
 func ImageOf(t testing.TB, reference string, img v1.Image) containerd.Image {
 	t.Helper()
-	client := store(t)
+	client := localStore(t)
 	ctx := context.Background()
 	imported, err := client.Import(ctx, containerdtest.Archive(t, reference, img))
 	require.NoError(t, err)
@@ -62,8 +62,8 @@ func box(t testing.TB) v1.Image {
 	return img
 }
 
-// store is containerd's client over stores of a test.
-func store(t testing.TB) *containerd.Client {
+// localStore is containerd's client over stores of a test.
+func localStore(t testing.TB) *containerd.Client {
 	t.Helper()
 	dir := t.TempDir()
 	blobs, err := local.NewStore(filepath.Join(dir, "content"))

@@ -5,6 +5,16 @@ import (
 	"go.uber.org/fx"
 	"go.uber.org/zap"
 
+	"github.com/pouchfx/pouchfx/app"
+	"github.com/pouchfx/pouchfx/modules/api"
+	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/containers"
+	"github.com/pouchfx/pouchfx/modules/cri"
+	"github.com/pouchfx/pouchfx/modules/events"
+	"github.com/pouchfx/pouchfx/modules/images"
+	"github.com/pouchfx/pouchfx/modules/networks"
+	"github.com/pouchfx/pouchfx/modules/store"
+	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -31,4 +41,17 @@ func construct(module *plugins.Provided, settings plugins.Settings, supplied []a
 		return nil, dig.RootCause(err)
 	}
 	return found[0].Plugin, found[0].Err
+}
+
+// target is the daemon of Daemon.
+func target(list []*plugins.Provided) app.Target {
+	return app.Target{
+		Name: "plugintest",
+		Modules: []fx.Option{
+			containerd.Module, store.Module, events.Module, images.Module, volumes.Module, networks.Module, containers.Module,
+			api.Module, cri.Module,
+		},
+		Plugins: list,
+		Root:    func(*api.Server, *cri.Endpoint) {},
+	}
 }

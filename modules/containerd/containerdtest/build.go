@@ -18,7 +18,7 @@ func Build() {
 	if os.Geteuid() != 0 {
 		return
 	}
-	err := provideRunc()
+	err := ProvideRunc()
 	if err == nil {
 		_, err = cached("pause", buildPause)
 	}
@@ -38,8 +38,9 @@ const (
 	stockPackage = "github.com/containerd/containerd/v2/cmd/containerd"
 )
 
-// provideRunc puts the pinned runc first on PATH.
-func provideRunc() error {
+// ProvideRunc builds the pinned runc, for which it needs the source of the tools
+// too, and puts it first on PATH.
+func ProvideRunc() error {
 	path, err := cached("runc", func(out string) *exec.Cmd {
 		return exec.Command(filepath.Join(source(), "tools", "build-runc"), out)
 	})

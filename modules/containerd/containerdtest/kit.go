@@ -41,7 +41,7 @@ func Main(m *testing.M) {
 		return
 	}
 	if os.Geteuid() == 0 && assets.Runc == "" {
-		if err := provideRunc(); err != nil {
+		if err := ProvideRunc(); err != nil {
 			fmt.Fprintln(os.Stderr, "containerdtest: no runc:", err)
 			os.Exit(1)
 		}

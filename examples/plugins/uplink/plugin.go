@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net"
+	"slices"
 
 	"github.com/moby/moby/api/types/network"
 
@@ -66,7 +67,7 @@ func (p *Plugin) PreCreateEndpoint(_ context.Context, id string, _ []string, e *
 		e.EndpointConfig.MacAddress = append(e.EndpointConfig.MacAddress, sum[:3]...)
 	}
 	if len(e.DNSSearch) == 0 {
-		e.DNSSearch = p.config.Search
+		e.DNSSearch = slices.Clone(p.config.Search) // others may change theirs
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ LEAN   := no_rdt,grpcnotrace
 LINT    = $(GO) tool -modfile=tools/lint/go.mod staticcheck
 
 .DEFAULT_GOAL := build
-.PHONY: build minimal kube demo test lint unit e2e clients race bench cross size golden fmt notice clean help
+.PHONY: build minimal kube demo test lint unit examples e2e clients race bench cross size golden fmt notice clean help
 
 include tools/runc.mk
 include tools/shim.mk
@@ -39,7 +39,7 @@ $(DEMO)/guest.bin: $(wildcard $(DEMO)/guest/*.go $(DEMO)/facts/*.go)
 demo: build ## show on a real container what plugins do, and prove it (as root)
 	$(BIN) demo
 
-test: lint unit e2e ## everything that a change must pass
+test: lint unit examples e2e ## everything that a change must pass
 
 lint: ## gofmt, go vet and staticcheck
 	@unformatted=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard '*.go')); \
@@ -54,6 +54,10 @@ unit: ## unit tests with the race detector
 	$(GO) test -race -timeout 10m $$($(GO) list ./... | grep -v '/e2e$$')
 	$(GO) test -tags minimal -run Target ./cmd/demo-daemon/daemon
 	$(GO) test -tags kube -run Target ./cmd/demo-daemon/daemon
+
+examples: ## those that are Go modules of their own (as root with real containers)
+	@set -e; for dir in $$(dirname $$(git ls-files 'examples/*/go.mod')); do \
+		echo $$dir; cd $$dir; $(GO) vet ./...; $(GO) test ./...; cd - >/dev/null; done
 
 e2e: assets ## tests with real containers (as root, else they are skipped)
 	$(GO) test -timeout 40m ./e2e

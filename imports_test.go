@@ -30,7 +30,7 @@ var rooms = []struct {
 	{"plugins", []string{"types", "networktypes"}},
 	{"plugins/plugintest/...", []string{"app/...", "modules/...", "plugins", "types", "networktypes"}}, // a kit with a whole daemon in it
 	{"plugins/...", []string{"plugins", "plugins/when", "types", "networktypes"}},
-	{"examples/plugins/...", []string{"plugins", "types", "networktypes"}},
+	{"examples/...", []string{"plugins", "types", "networktypes"}},
 	{"modules/guard", nil},
 	{"modules/filters", nil},
 	{"modules/registry/patch", nil},

@@ -135,6 +135,8 @@ type plugin struct {
 	Kinds   []plugins.Kind
 	pouchfx string // version
 	replace []string
+	// Replaces are those with the absolute paths of folders.
+	Replaces []string
 }
 
 func newPlugin(r Request) (*plugin, error) {
@@ -187,9 +189,6 @@ func (p *plugin) Variable() string {
 	return strings.ToUpper(strings.ReplaceAll(p.Name, "-", "_")) + "_NOTE"
 }
 
-// Replaces are the flags with which a daemon is built.
-func (p *plugin) Replaces() []string { return p.replace }
-
 // files returns those of the module.
 func (p *plugin) files() (map[string][]byte, error) {
 	parsed, err := template.ParseFS(templates, "templates/*")
@@ -197,6 +196,9 @@ func (p *plugin) files() (map[string][]byte, error) {
 		return nil, err
 	}
 	files := map[string][]byte{}
+	if files["go.mod"], err = p.gomod(); err != nil {
+		return nil, err
+	}
 	for _, t := range parsed.Templates() {
 		name := strings.TrimSuffix(t.Name(), ".tmpl")
 		var text bytes.Buffer
@@ -210,10 +212,10 @@ func (p *plugin) files() (map[string][]byte, error) {
 			}
 		}
 	}
-	files["go.mod"], err = p.gomod()
-	return files, err
+	return files, nil
 }
 
+// gomod returns go.mod and settles Replaces.
 func (p *plugin) gomod() ([]byte, error) {
 	f := new(modfile.File)
 	if err := f.AddModuleStmt(p.Module); err != nil {
@@ -243,6 +245,7 @@ func (p *plugin) gomod() ([]byte, error) {
 			}
 			target = absolute
 		}
+		p.Replaces = append(p.Replaces, before+"="+strings.TrimSuffix(target+"@"+newVersion, "@"))
 		if err := f.AddReplace(path, oldVersion, target, newVersion); err != nil {
 			return nil, err
 		}

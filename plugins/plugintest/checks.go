@@ -53,11 +53,7 @@ func (k *kit) checkStartAndStop(t *testing.T) {
 	instance := func(t *testing.T) plugins.DaemonPlugin {
 		plugin, err := k.construct()
 		require.NoError(t, err)
-		p, ok := plugin.(plugins.DaemonPlugin)
-		if !ok {
-			t.Skip("it is not of kind daemon")
-		}
-		return p
+		return plugin.(plugins.DaemonPlugin)
 	}
 	start := func(p plugins.DaemonPlugin) error { return k.guarded(func() error { return p.PreStartHook() }) }
 	stop := func(p plugins.DaemonPlugin) error { return k.guarded(func() error { return p.PreStopHook() }) }

@@ -27,7 +27,7 @@ func command(t *testing.T, config string, args ...string) (status int, stdout, s
 }
 
 func TestMistakesOnTheCommandLineAreUsageErrors(t *testing.T) {
-	for _, args := range [][]string{{"serv"}, {"serve", "--bogus"}, {"serve", "argument"}, {"check", "--stop-timeout", "soon"}} {
+	for _, args := range [][]string{{"serv"}, {"serve", "--bogus"}, {"serve", "argument"}, {"check", "--stop-timeout", "soon"}, {"plugin", "new"}, {"plugin", "new", "a", "b"}} {
 		status, stdout, stderr := command(t, "", args...)
 		assert.Equal(t, exitUsage, status, args)
 		assert.Empty(t, stdout)

@@ -1,3 +1,5 @@
+//go:build !minimal && !kube
+
 package daemon
 
 import (

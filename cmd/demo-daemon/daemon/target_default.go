@@ -69,7 +69,7 @@ var targets = []app.Target{
 }
 
 func moreCommands() []*cobra.Command {
-	return []*cobra.Command{{
+	return []*cobra.Command{pluginCommand(), {
 		Use:   "demo",
 		Short: "Show on a real container what plugins do, and prove it",
 		Args:  cobra.NoArgs,

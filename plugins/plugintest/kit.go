@@ -1,6 +1,7 @@
 package plugintest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -54,15 +55,12 @@ func (k *kit) prepare(t *testing.T) (err error) {
 	return nil
 }
 
-// load decodes the plugin's section as a daemon does, from a file.
+// load decodes the plugin's section as a daemon does, from a file. An empty one
+// is there in any case, for plugins that wait for being configured.
 func (k *kit) load(t *testing.T) (*config.Config, error) {
-	if k.section == "" {
-		c := config.Default()
-		return &c, nil
-	}
 	file := filepath.Join(t.TempDir(), "config.yaml")
 	text := "plugins:\n  " + k.module.Name + ":\n"
-	for line := range strings.Lines(k.section) {
+	for line := range strings.Lines(cmp.Or(k.section, "{}")) {
 		text += "    " + line
 	}
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -543,6 +543,15 @@ func TestTheConstructorGetsWhatItAsksFor(t *testing.T) {
 	plugintest.Run(t, plugins.Provide("needy", func(p params) (*needy, error) {
 		got["size"], got["port"] = p.Config.Size, int(p.Port)
 		return &needy{}, nil
-	}, plugins.Defaults(section{Size: 1})), plugintest.Supply(port(7)), plugintest.Config("size: 3\npolicy: {timeout: 1s}\n"))
+	}, plugins.Defaults(section{Size: 1}), plugins.WhenConfigured()), plugintest.Supply(port(7)), plugintest.Config("size: 3\npolicy: {timeout: 1s}\n"))
 	assert.Equal(t, map[string]int{"size": 3, "port": 7}, got)
+}
+
+func TestAPluginThatWaitsForItsSectionGetsOne(t *testing.T) {
+	constructed := false
+	plugintest.Run(t, plugins.Provide("waiting", func(c section) (*needy, error) {
+		constructed = true
+		return &needy{}, nil
+	}, plugins.Defaults(section{}), plugins.WhenConfigured()))
+	assert.True(t, constructed)
 }

@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,20 +40,23 @@ func TestANewPluginPassesItsTests(t *testing.T) {
 	goCommand(t, dir, "mod", "verify")
 }
 
-// All combinations of kinds are written into one module, which is compiled
+// Plugins of one kind and of two are written into one module, which is compiled
 // once.
-func TestPluginsOfAllCombinationsOfKindsCompile(t *testing.T) {
+func TestPluginsOfEveryKindAndPairOfKindsCompile(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "all")
 	_, err := Write(t.Context(), Request{Name: "all", Dir: dir, Kinds: plugins.Kinds(), Replace: source(t), Tidy: true})
 	require.NoError(t, err)
 	known := plugins.Kinds()
-	for set := 1; set < 1<<len(known); set++ {
+	for set := uint(1); set < 1<<len(known); set++ {
+		if bits.OnesCount(set) > 2 {
+			continue
+		}
 		r := Request{Name: "note"}
 		for i, k := range known {
 			if set&(1<<i) != 0 {
 				r.Kinds = append(r.Kinds, k)
 			}
-			r.Name += string(rune('a' + set>>i&1))
+			r.Name += string('a' + rune(set>>i&1))
 		}
 		p, err := newPlugin(r)
 		require.NoError(t, err)

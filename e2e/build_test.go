@@ -60,6 +60,7 @@ func (p *Plugin) PreCreate(_ context.Context, c *types.ContainerCreateConfig) er
 	assert.True(t, string(made[0]) == string(made[1]), "the same request makes the same bytes")
 
 	d := ownDaemon(t, filepath.Join(out, "second"), embedded)
+	d.load(t, "box")
 	assert.Equal(t, "10g\n", d.run(t, "echo $QUOTA").stdout)
 	listed, err := exec.Command(filepath.Join(out, "second"), "plugins", "-H", "unix://"+d.socket).Output()
 	require.NoError(t, err)

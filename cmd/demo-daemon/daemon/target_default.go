@@ -29,6 +29,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
+	"github.com/pouchfx/pouchfx/plugins/nri"
 )
 
 var modules = []fx.Option{
@@ -44,12 +45,18 @@ var modules = []fx.Option{
 	otlp.Module,
 }
 
+// shipped are plugins that do nothing unless they are configured.
+var shipped = []*plugins.Provided{
+	nri.Module,
+}
+
 // targets are the daemons that this binary can be; the first is the one that
 // nobody asked for.
 var targets = []app.Target{
 	{
 		Name:    "default",
 		Modules: modules,
+		Plugins: shipped,
 		Root:    func(*api.Server, *cri.Endpoint) {},
 	},
 	{

@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
 	"github.com/pouchfx/pouchfx/networktypes"
@@ -85,12 +86,6 @@ func (u *undoer) PreUpdate(_ context.Context, body io.ReadCloser) (io.ReadCloser
 	return io.NopCloser(strings.NewReader(`{"Env":["UPDATED=` + u.name + `"]}`)), nil
 }
 
-type anySettings struct{}
-
-func (anySettings) Configured(string) bool                    { return true }
-func (anySettings) Plugin(string, *plugins.Policy, any) error { return nil }
-func (anySettings) Conflicts(string) plugins.OnConflict       { return plugins.Warn }
-
 // chained is the chain of the plugins, in the order of their names.
 func chained(t testing.TB, all ...*undoer) plugins.ContainerPlugin {
 	t.Helper()
@@ -103,7 +98,8 @@ func chained(t testing.TB, all ...*undoer) plugins.ContainerPlugin {
 
 func chainOf(t testing.TB, regs ...*plugins.Registration) plugins.ContainerPlugin {
 	t.Helper()
-	roster, err := registry.NewRoster(anySettings{}, nil, zap.NewNop())
+	settings := config.Default()
+	roster, err := registry.NewRoster(&settings, nil, zap.NewNop())
 	require.NoError(t, err)
 	for _, r := range regs {
 		r.Policy, r.Kinds = plugins.DefaultPolicy(), []plugins.Kind{plugins.KindContainer}

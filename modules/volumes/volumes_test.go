@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap/zaptest"
 
+	"github.com/pouchfx/pouchfx/modules/config"
 	"github.com/pouchfx/pouchfx/modules/events"
 	"github.com/pouchfx/pouchfx/modules/filters"
 	"github.com/pouchfx/pouchfx/modules/registry"
@@ -283,7 +284,8 @@ func TestEventsTellWhatHappened(t *testing.T) {
 }
 
 func TestAVolumeKeepsWhatPluginsDid(t *testing.T) {
-	roster, err := registry.NewRoster(noSettings{}, nil, zaptest.NewLogger(t))
+	settings := config.Default()
+	roster, err := registry.NewRoster(&settings, nil, zaptest.NewLogger(t))
 	require.NoError(t, err)
 	chain, err := registry.NewVolumes(roster, []*plugins.Registration{{
 		Name: "labels", Kinds: []plugins.Kind{plugins.KindVolume}, Policy: plugins.DefaultPolicy(),
@@ -305,9 +307,3 @@ func TestAVolumeKeepsWhatPluginsDid(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, v.Status, "the container keeps it")
 }
-
-type noSettings struct{}
-
-func (noSettings) Configured(string) bool                    { return true }
-func (noSettings) Plugin(string, *plugins.Policy, any) error { return nil }
-func (noSettings) Conflicts(string) plugins.OnConflict       { return plugins.Warn }

@@ -1,5 +1,5 @@
 // Package admin is the door for whoever runs a daemon that has no Docker API:
-// a unix socket on which the commands explain and plugins find what they find
+// a unix socket on which the commands explain, health and plugins find what they find
 // below /pouchfx in Docker's API. What it tells has values of environment
 // variables in it, so that it is for those alone who may inspect containers:
 // the socket is the daemon's, or its group's, and is never one of tcp.
@@ -34,13 +34,18 @@ type Params struct {
 	Pods    interface {
 		Explain(ctx context.Context, id string) (*explain.Explanation, error)
 	}
+	// Reporter answers GET /pouchfx/metrics and GET /pouchfx/health.
+	Reporter interface {
+		ServeMetrics(w http.ResponseWriter, r *http.Request)
+		ServeHealth(w http.ResponseWriter, r *http.Request)
+	}
 	// Fatal ends the daemon when the socket fails.
 	Fatal lifecycle.Fatal
 	Log   *zap.Logger
 }
 
-// Server serves GET /pouchfx/plugins and GET /pouchfx/explain/{id} from Start
-// to Stop.
+// Server serves GET /pouchfx/plugins, /pouchfx/explain/{id}, /pouchfx/metrics and
+// /pouchfx/health from Start to Stop.
 type Server struct {
 	params  Params
 	server  *http.Server
@@ -53,6 +58,8 @@ func New(p Params) *Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pouchfx/plugins", s.plugins)
 	mux.HandleFunc("GET /pouchfx/explain/{id}", s.explain)
+	mux.HandleFunc("GET /pouchfx/metrics", func(w http.ResponseWriter, r *http.Request) { s.params.Reporter.ServeMetrics(w, r) })
+	mux.HandleFunc("GET /pouchfx/health", func(w http.ResponseWriter, r *http.Request) { s.params.Reporter.ServeHealth(w, r) })
 	mux.HandleFunc("/", s.nothing)
 	errorLog, _ := zap.NewStdLogAt(p.Log, zap.DebugLevel) // clients that break off: their business
 	s.server = &http.Server{

@@ -18,6 +18,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/admin"
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,7 +42,10 @@ func TestItAnswersForPluginsAndPods(t *testing.T) {
 	require.NoError(t, err)
 	defer os.RemoveAll(dir)
 	socket := filepath.Join(dir, "x", admin.SocketName)
-	s := admin.New(admin.Params{Socket: socket, Plugins: plugins{{Name: "limits"}}, Pods: pods{}, Log: zap.NewNop()})
+	list := plugins{{Name: "limits"}}
+	reporter, err := telemetry.NewReporter(telemetry.ReporterParams{Recorder: telemetry.New(nil, zap.NewNop()), Plugins: list, Log: zap.NewNop()})
+	require.NoError(t, err)
+	s := admin.New(admin.Params{Socket: socket, Plugins: list, Pods: pods{}, Reporter: reporter, Log: zap.NewNop()})
 	require.NoError(t, s.Start(t.Context()))
 	info, err := os.Stat(socket)
 	require.NoError(t, err)
@@ -58,6 +62,8 @@ func TestItAnswersForPluginsAndPods(t *testing.T) {
 		{"/pouchfx/plugins", http.StatusOK, `"name":"limits"`},
 		{"/pouchfx/explain/beef", http.StatusOK, `"Plugin":"limits"`},
 		{"/pouchfx/explain/dead", http.StatusNotFound, `{"message":"No such container: dead"}`},
+		{"/pouchfx/metrics", http.StatusOK, `pouchfx_plugin_status{plugin="limits",`},
+		{"/pouchfx/health", http.StatusOK, `{"status":"ready"}`},
 		{"/v1.44/containers/json", http.StatusNotFound, "this daemon has no Docker API"},
 	} {
 		res, err := web.Get("http://daemon" + c.path)

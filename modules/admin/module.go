@@ -11,6 +11,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/lifecycle"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/modules/telemetry"
 )
 
 // SocketName is the name of the socket below the exec-root. With the default
@@ -26,6 +27,7 @@ type in struct {
 	Config    *config.Config
 	Engine    *containerd.Engine
 	Registry  *registry.Registry
+	Reporter  *telemetry.Reporter
 	Fatal     lifecycle.Fatal
 	Log       *zap.Logger
 }
@@ -33,7 +35,7 @@ type in struct {
 func provide(i in) *Server {
 	s := New(Params{
 		Socket: filepath.Join(i.Config.ExecRoot, SocketName), Group: i.Config.Group,
-		Plugins: i.Registry, Pods: explain.Pods{Engine: i.Engine}, Fatal: i.Fatal, Log: i.Log.Named("admin"),
+		Plugins: i.Registry, Pods: explain.Pods{Engine: i.Engine}, Reporter: i.Reporter, Fatal: i.Fatal, Log: i.Log.Named("admin"),
 	})
 	i.Lifecycle.Append(fx.Hook{OnStart: s.Start, OnStop: s.Stop})
 	return s

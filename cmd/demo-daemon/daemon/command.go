@@ -43,7 +43,7 @@ func run(targets []app.Target, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(serveCommand(targets), pluginsCommand(targets), explainCommand(), checkCommand(targets), graphCommand(targets), buildCommand(targets), versionCommand())
+	root.AddCommand(serveCommand(targets), pluginsCommand(targets), explainCommand(), healthCommand(), checkCommand(targets), graphCommand(targets), buildCommand(targets), versionCommand())
 	root.AddCommand(moreCommands()...)
 
 	command, err := root.ExecuteC()

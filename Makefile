@@ -80,7 +80,7 @@ cross: ## compile for each system on which a part is of use
 	@set -e; export CGO_ENABLED=0; for arch in amd64 arm64; do echo linux/$$arch; \
 		GOOS=linux GOARCH=$$arch $(GO) build ./cmd/... ./app/... ./modules/... ./plugins/... ./types/... ./networktypes/...; done; \
 	for os in darwin windows; do echo $$os; \
-		GOOS=$$os $(GO) build ./types ./networktypes ./plugins ./plugins/when ./examples/plugins/... ./modules/registry/... ./app; done
+		GOOS=$$os $(GO) build ./types ./networktypes ./plugins ./plugins/when ./plugins/nri ./examples/plugins/... ./modules/registry/... ./app; done
 
 size: assets $(DEMO)/guest.bin ## how big the binary of each target is, and what it carries
 	@for target in default minimal kube; do \

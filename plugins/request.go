@@ -19,6 +19,11 @@ type Request struct {
 	Name string
 	// ID is the object's id where it exists already.
 	ID string
+	// Image and Labels are those of the container that is started, connected
+	// or updated, and not to be changed. In PreCreate the configuration tells
+	// them.
+	Image  string
+	Labels map[string]string
 	// RemoteUser is who asks: the common name of the client's certificate, or
 	// "uid:N" of the peer of a unix socket; empty when that is not known.
 	RemoteUser string

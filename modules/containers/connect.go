@@ -11,7 +11,6 @@ import (
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/networks"
 	"github.com/pouchfx/pouchfx/modules/registry"
-	"github.com/pouchfx/pouchfx/plugins"
 )
 
 // Connect puts a container on a network: at once when it runs, else at its next
@@ -34,9 +33,7 @@ func (s *Service) Connect(ctx context.Context, name, networkName string, setting
 	if err := s.Networks.Check(n, settings); err != nil {
 		return err
 	}
-	request := plugins.RequestFrom(ctx)
-	request.ID, request.Name = c.id, c.record().Name
-	ctx, cancel := context.WithTimeout(s.Engine.Context(context.WithoutCancel(plugins.WithRequest(ctx, request))), startTimeout)
+	ctx, cancel := context.WithTimeout(s.Engine.Context(context.WithoutCancel(about(ctx, c))), startTimeout)
 	defer cancel()
 	if c.current() == nil {
 		return s.saveEndpoint(ctx, c, n.Name, settings)

@@ -13,6 +13,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
 	"github.com/pouchfx/pouchfx/modules/containers/runtimehook"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -128,6 +129,14 @@ func annotations(r *record) map[string]string {
 	}
 	maps.Copy(all, r.Config.SpecAnnotation)
 	return all
+}
+
+// about has the request of a context tell hooks which container it is about.
+func about(ctx context.Context, c *ctr) context.Context {
+	request, record := plugins.RequestFrom(ctx), c.record()
+	request.ID, request.Name, request.Image = c.id, record.Name, record.Image
+	request.Labels = maps.Clone(record.Config.Labels)
+	return plugins.WithRequest(ctx, request)
 }
 
 // preStart runs the hooks on a view of the container and returns it with the

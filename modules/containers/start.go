@@ -15,7 +15,6 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containers/stdio"
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/registry"
-	"github.com/pouchfx/pouchfx/plugins"
 )
 
 // startTimeout bounds a start, with its hooks.
@@ -104,9 +103,7 @@ func (s *Service) launch(ctx context.Context, c *ctr, restart bool) (err error) 
 			undo.run(s.background, s.Log)
 		}
 	}()
-	request := plugins.RequestFrom(ctx)
-	request.ID, request.Name = c.id, c.record().Name
-	ctx = plugins.WithRequest(ctx, request)
+	ctx = about(ctx, c)
 	view, hooks, err := s.preStart(ctx, c)
 	if err != nil {
 		return err

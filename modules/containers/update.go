@@ -20,7 +20,6 @@ import (
 	"github.com/pouchfx/pouchfx/modules/explain"
 	"github.com/pouchfx/pouchfx/modules/jsonbody"
 	"github.com/pouchfx/pouchfx/modules/registry"
-	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
 
@@ -36,10 +35,7 @@ func (s *Service) Update(ctx context.Context, name string, body io.ReadCloser) (
 	if err != nil {
 		return resp, errors.Join(err, body.Close())
 	}
-	request := plugins.RequestFrom(ctx)
-	request.ID, request.Name = c.id, c.record().Name
-	ctx = plugins.WithRequest(ctx, request)
-	ctx, hooks := registry.Begin(ctx)
+	ctx, hooks := registry.Begin(about(ctx, c))
 	update, err := s.readUpdate(ctx, body)
 	if err != nil {
 		return resp, err

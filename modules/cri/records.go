@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 
 	"github.com/containerd/containerd/v2/client"
@@ -13,6 +14,7 @@ import (
 	runtime "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/pouchfx/pouchfx/modules/containerd"
+	"github.com/pouchfx/pouchfx/modules/cri/mapping"
 	"github.com/pouchfx/pouchfx/plugins"
 )
 
@@ -46,6 +48,7 @@ type container struct {
 func (c *container) request(ctx context.Context, s *sandbox) plugins.Request {
 	return plugins.Request{
 		FrontEnd: plugins.FrontEndCRI, Name: c.Config.GetMetadata().GetName(), ID: c.ID(), RemoteUser: remoteUser(ctx), Pod: s.pod(),
+		Image: mapping.ImageName(c.Config.GetImage()), Labels: maps.Clone(c.Config.GetLabels()),
 	}
 }
 

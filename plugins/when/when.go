@@ -71,9 +71,10 @@ func (w *When) image(name string) bool {
 	return w.Image.match(name) || w.Image.match(full)
 }
 
-// Asked is the object that the request of a hook's context is about: its name
-// and the namespace of its pod.
+// Asked is the object that the request of a hook's context is about. Of a
+// container that is yet to be made it knows the name and the namespace of its
+// pod; image and labels are in the configuration.
 func Asked(ctx context.Context) Object {
 	r := plugins.RequestFrom(ctx)
-	return Object{Name: r.Name, Namespace: r.Pod.Namespace}
+	return Object{Name: r.Name, Image: r.Image, Namespace: r.Pod.Namespace, Labels: r.Labels}
 }

@@ -60,6 +60,7 @@ func TestAnEmptyPatternIsRefused(t *testing.T) {
 }
 
 func TestAskedIsWhatTheRequestIsAbout(t *testing.T) {
-	ctx := plugins.WithRequest(t.Context(), plugins.Request{Name: "web", Pod: plugins.Pod{Namespace: "shop"}})
-	assert.Equal(t, when.Object{Name: "web", Namespace: "shop"}, when.Asked(ctx))
+	labels := map[string]string{"tier": "front"}
+	ctx := plugins.WithRequest(t.Context(), plugins.Request{Name: "web", Image: "nginx", Labels: labels, Pod: plugins.Pod{Namespace: "shop"}})
+	assert.Equal(t, when.Object{Name: "web", Image: "nginx", Labels: labels, Namespace: "shop"}, when.Asked(ctx))
 }

@@ -16,10 +16,11 @@ import (
 // kubelet sends an image's id, as it has pulled it, and what the pod calls the
 // image. Hooks decide by names.
 func showImage(r *runtime.CreateContainerRequest, c *types.ContainerCreateConfig) {
-	c.Image = imageName(r.GetConfig().GetImage())
+	c.Image = ImageName(r.GetConfig().GetImage())
 }
 
-func imageName(i *runtime.ImageSpec) string {
+// ImageName is what the pod calls the image, or else what kubelet sends.
+func ImageName(i *runtime.ImageSpec) string {
 	if name := i.GetUserSpecifiedImage(); name != "" {
 		return name
 	}

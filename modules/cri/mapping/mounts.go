@@ -27,7 +27,7 @@ func showMounts(r *runtime.CreateContainerRequest, c *types.ContainerCreateConfi
 func showMount(m *runtime.Mount) mount.Mount {
 	shown := mount.Mount{Type: mount.TypeBind, Source: m.GetHostPath(), Target: m.GetContainerPath(), ReadOnly: m.GetReadonly()}
 	if image := m.GetImage(); image != nil {
-		shown.Type, shown.Source = mount.TypeImage, imageName(image)
+		shown.Type, shown.Source = mount.TypeImage, ImageName(image)
 		shown.ImageOptions = &mount.ImageOptions{Subpath: m.GetImageSubPath()}
 		return shown
 	}

@@ -100,3 +100,25 @@ func BenchmarkList(b *testing.B) {
 	b.ReportMetric(float64(median(creates[975:1005]))/float64(median(creates[5:35])), "1000th/10th")
 	b.ReportMetric(float64(median(creates[5:35]).Microseconds())/1000, "create-ms")
 }
+
+// At most 2 ms: the hooks of ten plugins that change something, their undoing,
+// and all checks, on a body as compose sends it.
+func BenchmarkDryRunWithTenPlugins(b *testing.B) {
+	var all []*undoer
+	for i := range 10 {
+		all = append(all, &undoer{name: fmt.Sprint("P", i), undone: new(journal)})
+	}
+	f := newFixture(b, chained(b, all...))
+	c := &types.ContainerCreateConfig{HostConfig: &types.HostConfig{Binds: []string{"/srv/data:/data"}}}
+	c.Image, c.Cmd, c.Labels = "box", []string{"true"}, map[string]string{}
+	for i := range 20 {
+		c.Env = append(c.Env, fmt.Sprintf("VARIABLE_%d=value of some length %d", i, i))
+		c.Labels[fmt.Sprintf("com.docker.compose.label-%d", i)] = "a value"
+	}
+	b.ResetTimer()
+	for b.Loop() {
+		r, err := f.DryRun(b.Context(), CreateOptions{Config: c})
+		require.NoError(b, err)
+		require.Len(b, r.Explain.Create, 10)
+	}
+}

@@ -107,6 +107,9 @@ func (o *Operation) record(c *Change, err error) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.changes == nil {
+		o.changes = make([]Change, 0, 8) // one is large
+	}
 	o.changes = append(o.changes, *c)
 }
 

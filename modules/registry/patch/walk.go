@@ -67,6 +67,7 @@ func (w *walk) structs(a, b reflect.Value, fields []field, at *path) (before, af
 
 // members adds the fields of two structs that differ to the objects x and y.
 func (w *walk) members(a, b reflect.Value, fields []field, at *path, x, y *map[string]any) {
+	here := &path{parent: at} // of one field after the other: nobody keeps it
 	for i := range fields {
 		f := &fields[i]
 		u, v := a.Field(f.index), b.Field(f.index)
@@ -81,11 +82,12 @@ func (w *walk) members(a, b reflect.Value, fields []field, at *path, x, y *map[s
 		if hidden && gone {
 			continue
 		}
+		here.name = f.name
 		old, now, differs := any(nil), any(nil), true
 		if hidden || gone {
-			old, now = w.oneSided(u, v, hidden, (&path{at, f.name}).String())
+			old, now = w.oneSided(u, v, hidden, here.String())
 		} else {
-			old, now, differs = w.compare(u, v, &path{at, f.name})
+			old, now, differs = w.compare(u, v, here)
 		}
 		if !differs {
 			continue

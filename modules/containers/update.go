@@ -87,7 +87,7 @@ func decodeUpdate(text []byte) (*types.UpdateConfig, error) {
 	}
 	for _, e := range u.Env {
 		if name, _, _ := strings.Cut(e, "="); name == "" || strings.ContainsRune(e, 0) {
-			return nil, invalid("invalid environment variable: %q", e)
+			return nil, invalid("invalid environment variable: %q", name+"=")
 		}
 	}
 	for _, l := range u.Label {

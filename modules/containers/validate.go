@@ -91,7 +91,7 @@ func validateConfig(c *types.ContainerCreateConfig) error {
 	}
 	for _, e := range c.Env {
 		if name, _, _ := strings.Cut(e, "="); name == "" || strings.ContainsRune(e, 0) {
-			return invalid("invalid environment variable: %s", e)
+			return invalid("invalid environment variable: %s=", name) // its value is not for the log
 		}
 	}
 	for _, text := range slices.Concat(c.Entrypoint, c.Cmd, []string{c.InitScript, c.User, c.Hostname, c.Domainname}) {

@@ -43,7 +43,7 @@ func EditStart(s *specs.Spec, after *types.Container, hooks []registry.RuntimeHo
 	if after := after.Config.Env; !same(env(s), after) {
 		for _, e := range after {
 			if name, _, _ := strings.Cut(e, "="); name == "" || strings.ContainsRune(e, 0) {
-				return invalid("invalid environment variable: %q", e)
+				return invalid("invalid environment variable: %q", name+"=")
 			}
 		}
 		own(&s.Process).Env = ocispec.MergeEnv(nil, after)

@@ -30,6 +30,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/nri"
+	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 )
 
 var modules = []fx.Option{
@@ -48,6 +49,7 @@ var modules = []fx.Option{
 // shipped are plugins that do nothing unless they are configured.
 var shipped = []*plugins.Provided{
 	nri.Module,
+	podpolicy.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that

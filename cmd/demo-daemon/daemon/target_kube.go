@@ -11,6 +11,8 @@ import (
 	"github.com/pouchfx/pouchfx/modules/containerd"
 	"github.com/pouchfx/pouchfx/modules/cri"
 	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
+	"github.com/pouchfx/pouchfx/plugins"
+	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 )
 
 // targets has the one daemon that this binary can be: the container runtime of
@@ -23,6 +25,9 @@ var targets = []app.Target{{
 		cri.Module,
 		admin.Module,
 		otlp.Module,
+	},
+	Plugins: []*plugins.Provided{
+		podpolicy.Module,
 	},
 	Root: func(*cri.Endpoint, *admin.Server) {},
 }}

@@ -31,6 +31,7 @@ import (
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/nri"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
+	"github.com/pouchfx/pouchfx/plugins/sidecars"
 )
 
 var modules = []fx.Option{
@@ -50,6 +51,7 @@ var modules = []fx.Option{
 var shipped = []*plugins.Provided{
 	nri.Module,
 	podpolicy.Module,
+	sidecars.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that

@@ -13,6 +13,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
+	"github.com/pouchfx/pouchfx/plugins/sidecars"
 )
 
 // targets has the one daemon that this binary can be: the container runtime of
@@ -28,6 +29,7 @@ var targets = []app.Target{{
 	},
 	Plugins: []*plugins.Provided{
 		podpolicy.Module,
+		sidecars.Module,
 	},
 	Root: func(*cri.Endpoint, *admin.Server) {},
 }}

@@ -49,6 +49,21 @@ func (p *Pattern) MarshalText() ([]byte, error) { return []byte(p.text), nil }
 // String is the pattern as it was written.
 func (p *Pattern) String() string { return p.text }
 
+// Matches reports whether one of values matches; with a negated pattern, that
+// none of them is what it excludes. Nothing matches negated patterns alone. A
+// nil pattern matches everything.
+func (p *Pattern) Matches(values ...string) bool {
+	if p == nil {
+		return true
+	}
+	for _, v := range values {
+		if p.match(v) != p.not {
+			return !p.not
+		}
+	}
+	return p.not
+}
+
 func (p *Pattern) negated() bool { return p != nil && p.not }
 
 func (p *Pattern) match(s string) bool { return p == nil || p.re.MatchString(s) != p.not }

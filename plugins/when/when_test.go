@@ -53,6 +53,24 @@ func TestWhatHasAMeaningInRegularExpressionsIsPlain(t *testing.T) {
 	assert.True(t, (&when.When{Name: pattern(t, "a*b")}).Matches(when.Object{Name: "a/\nb"}))
 }
 
+func TestOneOfSeveralValuesIsEnoughUnlessItIsExcluded(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		values []string
+		want   bool
+	}{
+		{"a", []string{"b", "a"}, true},
+		{"a", []string{"b"}, false},
+		{"*", nil, false},
+		{"!a", []string{"b", "a"}, false},
+		{"!a", []string{"b"}, true},
+		{"!a", nil, true},
+	} {
+		assert.Equal(t, c.want, pattern(t, c.text).Matches(c.values...), c)
+	}
+	assert.True(t, (*when.Pattern)(nil).Matches())
+}
+
 func TestAnEmptyPatternIsRefused(t *testing.T) {
 	for _, text := range []string{"", "!"} {
 		require.ErrorContains(t, new(when.Pattern).UnmarshalText([]byte(text)), "leave it out")

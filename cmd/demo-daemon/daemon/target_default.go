@@ -29,6 +29,7 @@ import (
 	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
+	"github.com/pouchfx/pouchfx/plugins/apiguard"
 	"github.com/pouchfx/pouchfx/plugins/nri"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
@@ -49,6 +50,7 @@ var modules = []fx.Option{
 
 // shipped are plugins that do nothing unless they are configured.
 var shipped = []*plugins.Provided{
+	apiguard.Module,
 	nri.Module,
 	podpolicy.Module,
 	sidecars.Module,

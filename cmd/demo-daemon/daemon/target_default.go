@@ -33,6 +33,7 @@ import (
 	"github.com/pouchfx/pouchfx/plugins/nri"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
+	"github.com/pouchfx/pouchfx/plugins/snapshotters"
 )
 
 var modules = []fx.Option{
@@ -54,6 +55,7 @@ var shipped = []*plugins.Provided{
 	nri.Module,
 	podpolicy.Module,
 	sidecars.Module,
+	snapshotters.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that

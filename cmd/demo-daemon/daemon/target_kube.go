@@ -14,6 +14,7 @@ import (
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
+	"github.com/pouchfx/pouchfx/plugins/snapshotters"
 )
 
 // targets has the one daemon that this binary can be: the container runtime of
@@ -30,6 +31,7 @@ var targets = []app.Target{{
 	Plugins: []*plugins.Provided{
 		podpolicy.Module,
 		sidecars.Module,
+		snapshotters.Module,
 	},
 	Root: func(*cri.Endpoint, *admin.Server) {},
 }}

@@ -42,6 +42,12 @@ func newKubelet(t *testing.T) *kubelet {
 	t.Helper()
 	socket := filepath.Join(t.TempDir(), "cri.sock")
 	d, _ := pluginDaemon(t, embedded, strings.NewReplacer("SOCKET", socket, "NETWORKS", t.TempDir()).Replace(onPods))
+	return kubeletOn(t, d, socket)
+}
+
+// kubeletOn has a daemon's CRI pull the image box.
+func kubeletOn(t *testing.T, d *daemon, socket string) *kubelet {
+	t.Helper()
 	conn, err := grpc.NewClient("unix://"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	k := &kubelet{

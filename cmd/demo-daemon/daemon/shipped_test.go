@@ -67,3 +67,29 @@ func TestShippedPluginsAreExplainedInOneForm(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckTellsWhereARuleIsWrong(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+plugins:
+  podpolicy:
+    rules:
+      - refuse:
+          - if: container.privileged
+          - if: container.privilegd
+  apiguard:
+    rules: [{do: deny, paths: [build]}]
+  sidecars:
+    helpers:
+      - {name: proxy, command: [proxy]}
+`), 0o600))
+	var out, errs strings.Builder
+	assert.Equal(t, 1, run([]string{"check", "--config-file", file}, &out, &errs))
+	for _, want := range []string{
+		`config.yaml:7: plugins.podpolicy.rules[0].refuse[1].if: line 1, column 10: undefined field 'privilegd'`,
+		`config.yaml:9: plugins.apiguard.rules[0]: path "build": begins with / or *`,
+		`config.yaml:12: plugins.sidecars.helpers[0]: command ["proxy"]: begin it with the absolute path`,
+	} {
+		assert.Contains(t, errs.String(), want)
+	}
+}

@@ -71,7 +71,7 @@ race: assets ## the same with the race detector in the daemon
 	$(GO) test -race -timeout 60m ./e2e
 
 bench: assets ## figures, as ratios in one run (as root)
-	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry ./modules/guard ./modules/telemetry/... ./plugins/nri ./app
+	$(GO) test -run '^$$' -bench . -benchmem ./modules/registry/... ./modules/guard ./modules/telemetry/... ./plugins/... ./app
 	$(GO) test -run '^$$' -bench . ./modules/cri/proxy
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 30m ./modules/cri ./e2e
 

@@ -9,7 +9,6 @@ import (
 	"cel.dev/cel-go/cel"
 	celtypes "cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
-	"cel.dev/cel-go/ext"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 
@@ -197,7 +196,6 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.CustomTypeAdapter(registry),
 		cel.Variable("container", cel.ObjectType("container")),
 		cel.Variable("pod", cel.ObjectType("pod")),
-		ext.Strings(),
 	)
 })
 

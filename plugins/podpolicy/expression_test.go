@@ -50,7 +50,7 @@ func TestExpressionsSeeTheContainerAndItsPod(t *testing.T) {
 		`container.command == ["/bin/web"] && container.args.size() == 2`,
 		`container.env["A"] == "b=c" && "EMPTY" in container.env && !("B" in container.env)`,
 		`container.labels["l"] + container.annotations["a"] == "12"`,
-		`container.user.split(":")[0] == "1000" && container.groups[0] == "27" && container.tty`,
+		`container.user.startsWith("1000:") && container.groups[0] == "27" && container.tty`,
 		`container.privileged && container.readonlyRootfs`,
 		`"NET_ADMIN" in container.capAdd && "ALL" in container.capDrop && container.securityOpt.exists(o, o.matches("^no-new-"))`,
 		`container.sysctls.all(name, name.startsWith("net."))`,

@@ -84,7 +84,7 @@ plugins:
       - {name: proxy, command: [proxy]}
 `), 0o600))
 	var out, errs strings.Builder
-	assert.Equal(t, 1, run([]string{"check", "--config-file", file}, &out, &errs))
+	assert.Equal(t, 1, run(targets, []string{"check", "--config-file", file}, &out, &errs))
 	for _, want := range []string{
 		`config.yaml:7: plugins.podpolicy.rules[0].refuse[1].if: line 1, column 10: undefined field 'privilegd'`,
 		`config.yaml:9: plugins.apiguard.rules[0]: path "build": begins with / or *`,

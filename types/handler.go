@@ -16,8 +16,12 @@ type HandlerSpec struct {
 	// Method is the HTTP method in capitals.
 	Method string
 	// Path is the pattern without the version prefix: literal segments and
-	// variables, "/containers/{name}/json". A variable matches one segment;
-	// "{name:.*}" matches the rest up to the literal that follows it.
+	// variables, "/containers/{name:.*}/json". "{name}" matches one segment;
+	// "{name:.*}" matches the rest up to the literal that follows it. The
+	// routes of the daemon are spelt as PouchContainer and dockerd spell
+	// theirs, so that a plugin finds the one it looks for. A handler reads a
+	// variable with req.PathValue and changes it for the handler that it wraps
+	// with req.SetPathValue.
 	Path string
 	// HandlerFunc serves the route; it is never nil in a valid list.
 	HandlerFunc Handler

@@ -19,11 +19,11 @@ type archiveHandlers struct{ backend Files }
 
 func (h *archiveHandlers) routes() []*types.HandlerSpec {
 	return []*types.HandlerSpec{
-		types.NewHandlerSpec("HEAD", "/containers/{name}/archive", h.stat),
-		types.NewHandlerSpec("GET", "/containers/{name}/archive", h.copyFrom),
-		types.NewHandlerSpec("PUT", "/containers/{name}/archive", h.copyTo),
-		types.NewHandlerSpec("GET", "/containers/{name}/export", h.export),
-		types.NewHandlerSpec("GET", "/containers/{name}/changes", h.changes),
+		types.NewHandlerSpec("HEAD", "/containers/{name:.*}/archive", h.stat),
+		types.NewHandlerSpec("GET", "/containers/{name:.*}/archive", h.copyFrom),
+		types.NewHandlerSpec("PUT", "/containers/{name:.*}/archive", h.copyTo),
+		types.NewHandlerSpec("GET", "/containers/{name:.*}/export", h.export),
+		types.NewHandlerSpec("GET", "/containers/{name:.*}/changes", h.changes),
 	}
 }
 

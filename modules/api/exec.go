@@ -18,10 +18,10 @@ type execHandlers struct {
 
 func (h *execHandlers) routes() []*types.HandlerSpec {
 	return []*types.HandlerSpec{
-		types.NewHandlerSpec("POST", "/containers/{name}/exec", h.create),
-		types.NewHandlerSpec("POST", "/exec/{id}/start", h.start),
-		types.NewHandlerSpec("POST", "/exec/{id}/resize", h.resize),
-		types.NewHandlerSpec("GET", "/exec/{id}/json", h.inspect),
+		types.NewHandlerSpec("POST", "/containers/{name:.*}/exec", h.create),
+		types.NewHandlerSpec("POST", "/exec/{name:.*}/start", h.start),
+		types.NewHandlerSpec("POST", "/exec/{name:.*}/resize", h.resize),
+		types.NewHandlerSpec("GET", "/exec/{name:.*}/json", h.inspect),
 	}
 }
 
@@ -45,7 +45,7 @@ func (h *execHandlers) start(ctx context.Context, w http.ResponseWriter, r *http
 	if err := readJSON(w, r, &body); err != nil {
 		return err
 	}
-	id := r.PathValue("id")
+	id := r.PathValue("name")
 	if _, err := h.backend.ExecTTY(id); err != nil {
 		return err
 	}
@@ -81,11 +81,11 @@ func (h *execHandlers) resize(ctx context.Context, _ http.ResponseWriter, r *htt
 	if q.err != nil {
 		return q.err
 	}
-	return h.backend.ExecResize(ctx, r.PathValue("id"), height, width)
+	return h.backend.ExecResize(ctx, r.PathValue("name"), height, width)
 }
 
 func (h *execHandlers) inspect(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
-	found, err := h.backend.ExecInspect(ctx, r.PathValue("id"))
+	found, err := h.backend.ExecInspect(ctx, r.PathValue("name"))
 	if err != nil {
 		return err
 	}

@@ -18,12 +18,12 @@ type networkHandlers struct {
 func (h *networkHandlers) routes() []*types.HandlerSpec {
 	return []*types.HandlerSpec{
 		types.NewHandlerSpec("GET", "/networks", h.list),
-		types.NewHandlerSpec("GET", "/networks/{id}", h.inspect),
+		types.NewHandlerSpec("GET", "/networks/{id:.*}", h.inspect),
 		types.NewHandlerSpec("POST", "/networks/create", h.create),
 		types.NewHandlerSpec("POST", "/networks/prune", h.prune),
-		types.NewHandlerSpec("POST", "/networks/{id}/connect", h.connect),
-		types.NewHandlerSpec("POST", "/networks/{id}/disconnect", h.disconnect),
-		types.NewHandlerSpec("DELETE", "/networks/{id}", h.remove),
+		types.NewHandlerSpec("POST", "/networks/{id:.*}/connect", h.connect),
+		types.NewHandlerSpec("POST", "/networks/{id:.*}/disconnect", h.disconnect),
+		types.NewHandlerSpec("DELETE", "/networks/{id:.*}", h.remove),
 	}
 }
 

@@ -122,7 +122,7 @@ func TestPluginsWrapAddAndRemoveRoutes(t *testing.T) {
 				if s.Path == "/info" {
 					continue
 				}
-				if s.Path == "/containers/{name}/start" {
+				if s.Path == "/containers/{name:.*}/start" {
 					next := s.HandlerFunc
 					s.HandlerFunc = func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 						asked = plugins.RequestFrom(ctx)

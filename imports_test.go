@@ -29,6 +29,7 @@ var rooms = []struct {
 	{"networktypes", nil},
 	{"plugins", []string{"types", "networktypes"}},
 	{"plugins/plugintest/...", []string{"app/...", "modules/...", "plugins", "types", "networktypes"}}, // a kit with a whole daemon in it
+	{"plugins/hookplugins", []string{"plugins", "types", "networktypes"}},
 	{"plugins/...", []string{"plugins", "plugins/when", "types", "networktypes"}},
 	{"examples/...", []string{"plugins", "types", "networktypes"}},
 	{"modules/guard", nil},

@@ -108,7 +108,12 @@ func GetImagePlugin() ImagePlugin { return latest[ImagePlugin](KindImage) }
 // GetVolumePlugin does for RegisterVolumePlugin what GetAPIPlugin does for RegisterAPIPlugin.
 func GetVolumePlugin() VolumePlugin { return latest[VolumePlugin](KindVolume) }
 
+// nameOf names a plugin after its type; one in an adapter, as package
+// hookplugins has them, after the type inside.
 func nameOf(plugin any) string {
+	if a, ok := plugin.(interface{ Adapted() any }); ok {
+		plugin = a.Adapted()
+	}
 	return strings.TrimLeft(reflect.TypeOf(plugin).String(), "*")
 }
 
@@ -116,11 +121,19 @@ func same(a, b any) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
 }
 
-// caller names who called a Register function.
+// caller names who called a Register function, of this package or of
+// hookplugins.
 func caller() string {
-	pc, file, line, ok := runtime.Caller(3)
-	if !ok {
-		return "unknown"
+	pcs := make([]uintptr, 8)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(4, pcs)])
+	for {
+		f, more := frames.Next()
+		if more && strings.HasPrefix(f.Function, "github.com/pouchfx/pouchfx/plugins/hookplugins.Register") {
+			continue
+		}
+		if f.Function == "" {
+			return "unknown"
+		}
+		return fmt.Sprintf("%s (%s:%d)", f.Function, f.File, f.Line)
 	}
-	return fmt.Sprintf("%s (%s:%d)", runtime.FuncForPC(pc).Name(), file, line)
 }

@@ -1,6 +1,7 @@
 package types
 
 import (
+	"github.com/moby/moby/api/types/blkiodev"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/network"
 )
@@ -17,6 +18,26 @@ type (
 	Resources = container.Resources
 	// RestartPolicy says when a container is started again.
 	RestartPolicy = container.RestartPolicy
+	// LogConfig says where a container's output goes.
+	LogConfig = container.LogConfig
+	// DeviceMapping makes a device of the host one of the container.
+	DeviceMapping = container.DeviceMapping
+	// Ulimit is a limit of the container's processes.
+	Ulimit = container.Ulimit
+	// ThrottleDevice bounds the rate of a block device.
+	ThrottleDevice = blkiodev.ThrottleDevice
+	// WeightDevice is a container's share of a block device.
+	WeightDevice = blkiodev.WeightDevice
+	// NetworkSettings are the networks of a container.
+	NetworkSettings = container.NetworkSettings
+	// EndpointSettings are a container's on one network.
+	EndpointSettings = network.EndpointSettings
+	// EndpointIPAMConfig asks for addresses on a network.
+	EndpointIPAMConfig = network.EndpointIPAMConfig
+	// PortMap says on which ports of the host those of a container are.
+	PortMap = network.PortMap
+	// PortBinding is a port of the host.
+	PortBinding = network.PortBinding
 )
 
 // ContainerConfig is Docker's Config and the fields PouchContainer adds that

@@ -3,7 +3,12 @@ package types
 import (
 	"context"
 	"net/http"
+
+	"github.com/moby/moby/api/types/common"
 )
+
+// Error is the body of an answer that reports an error.
+type Error = common.ErrorResponse
 
 // Handler serves one route of the HTTP API. An error it returns is sent to
 // the client as {"message": …}; its class (github.com/containerd/errdefs)

@@ -84,21 +84,20 @@ func TestNRIPluginsActOnContainers(t *testing.T) {
 
 func TestNRIPluginsThatFailFailTheCreate(t *testing.T) {
 	d, connect, _ := nriDaemon(t)
-	connect()
 	for what, want := range map[string]string{
 		"cgroup": `NRI plugin "10-obliging" asks for linux.cgroupsPath, which a container of Docker's API cannot have`,
 		"hang":   `NRI plugin "10-obliging": CreateContainer: it does not answer and was disconnected: restart it`,
 		"die":    `NRI plugin "obliging" is required and takes no part: start it`,
 	} {
-		if what != "cgroup" {
-			connect()
-		}
+		plugin := connect()
 		begin := time.Now()
 		_, err := d.client.ContainerCreate(testContext(t), client.ContainerCreateOptions{
 			Name: "web", Config: &container.Config{Image: "box", Labels: map[string]string{"nri": what}},
 		})
 		require.ErrorContains(t, err, want)
 		assert.Less(t, time.Since(begin), 10*time.Second)
+		plugin.Process.Kill()
+		plugin.Wait()
 	}
 	listed, err := d.client.ContainerList(testContext(t), client.ContainerListOptions{All: true})
 	require.NoError(t, err)

@@ -2,6 +2,9 @@ package telemetry
 
 import (
 	"context"
+	"maps"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -51,18 +54,41 @@ type (
 	}
 )
 
-// series returns the metrics of a hook. All outcomes are there from its first
-// call on, at zero: what has no value before it counts one has no rate.
+// knownHooks are the hooks that were called. There are few, and soon no more,
+// so that who adds one copies them and who reads them waits for nobody.
+type knownHooks struct {
+	mu    sync.Mutex // of who adds
+	hooks atomic.Pointer[map[hookKey]*hookSeries]
+}
+
+// series returns the metrics of a hook.
 func (r *Recorder) series(key hookKey) *hookSeries {
-	if known, ok := r.known.Load(key); ok {
-		return known.(*hookSeries)
+	if all := r.known.hooks.Load(); all != nil {
+		if s := (*all)[key]; s != nil {
+			return s
+		}
 	}
-	s := &hookSeries{calls: map[registry.Outcome]prometheus.Counter{}, seconds: r.hooks.seconds.WithLabelValues(key.plugin, key.hook)}
+	r.known.mu.Lock()
+	defer r.known.mu.Unlock()
+	all := map[hookKey]*hookSeries{}
+	if before := r.known.hooks.Load(); before != nil {
+		maps.Copy(all, *before)
+	}
+	if all[key] == nil {
+		all[key] = r.hooks.series(key)
+		r.known.hooks.Store(&all)
+	}
+	return all[key]
+}
+
+// series makes those of a hook. All outcomes are there from its first call on,
+// at zero: what has no value before it counts one has no rate.
+func (m hookMetrics) series(key hookKey) *hookSeries {
+	s := &hookSeries{calls: map[registry.Outcome]prometheus.Counter{}, seconds: m.seconds.WithLabelValues(key.plugin, key.hook)}
 	for _, o := range []registry.Outcome{registry.OK, registry.Error, registry.Timeout, registry.Panicked, registry.Skipped} {
-		s.calls[o] = r.hooks.calls.WithLabelValues(key.plugin, key.hook, string(o))
+		s.calls[o] = m.calls.WithLabelValues(key.plugin, key.hook, string(o))
 	}
-	known, _ := r.known.LoadOrStore(key, s)
-	return known.(*hookSeries)
+	return s
 }
 
 // Begin observes a call of a hook, as registry.Observer has it.
@@ -96,6 +122,9 @@ const (
 )
 
 func (r *Recorder) beginHook(ctx context.Context, plugin, hook string) (context.Context, trace.Span) {
+	if r.tracer.Load() == nil {
+		return ctx, nil
+	}
 	ctx, span := r.begin(ctx, hook+" "+plugin)
 	if span == nil || !span.IsRecording() {
 		return ctx, span

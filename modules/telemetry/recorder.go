@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,7 +34,7 @@ type Recorder struct {
 	export   Exporter
 	metrics  *prometheus.Registry
 	hooks    hookMetrics
-	known    sync.Map // hookKey → *hookSeries
+	known    knownHooks
 	requests requestMetrics
 	calls    callMetrics
 

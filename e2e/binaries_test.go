@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
@@ -54,17 +53,7 @@ func build(dir string) (binaries, error) {
 		containerd:   filepath.Join(dir, "containerd"),
 	}
 	static := []string{"-trimpath", "-ldflags=-s -w"}
-	ours, cgo := []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0" // as the Makefile has them, tags too
-	if raceEnabled {
-		ours, cgo = []string{"-race"}, "CGO_ENABLED=1"
-	}
-	tags := "no_rdt,grpcnotrace"
-	for tag, file := range map[string]string{"assets": "../modules/containerd/assets/runc.zst", "demo": "../cmd/demo-daemon/demo/guest.bin"} {
-		if _, err := os.Stat(file); err == nil { // made by make
-			tags += "," + tag
-		}
-	}
-	ours = append(slices.Clip(ours), "-tags="+tags)
+	ours, cgo := ourFlags()
 	for _, c := range []struct {
 		out, pkg string
 		flags    []string
@@ -75,12 +64,34 @@ func build(dir string) (binaries, error) {
 		{b.box, "./box", static, "CGO_ENABLED=0"},
 		{b.containerd, "github.com/containerd/containerd/v2/cmd/containerd", append([]string{"-modfile=../tools/containerd/go.mod"}, static...), "CGO_ENABLED=0"},
 	} {
-		args := append([]string{"build", "-o", c.out}, c.flags...)
-		cmd := exec.Command("go", append(args, c.pkg)...)
-		cmd.Env = append(os.Environ(), c.env)
-		if out, err := combinedOutputOutside(cmd); err != nil {
-			return b, fmt.Errorf("go build %s: %w\n%s", c.pkg, err, out)
+		if err := compile(c.out, c.pkg, c.flags, c.env); err != nil {
+			return b, err
 		}
 	}
 	return b, nil
+}
+
+// ourFlags are those for a daemon of ours, and its CGO_ENABLED.
+func ourFlags() (flags []string, cgo string) {
+	flags, cgo = []string{"-trimpath", "-ldflags=-s -w"}, "CGO_ENABLED=0" // as the Makefile has them, tags too
+	if raceEnabled {
+		flags, cgo = []string{"-race"}, "CGO_ENABLED=1"
+	}
+	tags := "no_rdt,grpcnotrace"
+	for tag, file := range map[string]string{"assets": "../modules/containerd/assets/runc.zst", "demo": "../cmd/demo-daemon/demo/guest.bin"} {
+		if _, err := os.Stat(file); err == nil { // made by make
+			tags += "," + tag
+		}
+	}
+	return append(flags, "-tags="+tags), cgo
+}
+
+func compile(out, pkg string, flags []string, env string) error {
+	args := append([]string{"build", "-o", out}, flags...)
+	cmd := exec.Command("go", append(args, pkg)...)
+	cmd.Env = append(os.Environ(), env)
+	if text, err := combinedOutputOutside(cmd); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, text)
+	}
+	return nil
 }

@@ -114,7 +114,7 @@ func TestFxStaysWhereDaemonsAreComposed(t *testing.T) {
 func mayUseFx(file string) bool {
 	dir := path.Dir(file)
 	return path.Base(file) == "module.go" || file == "plugins/provide.go" ||
-		matchesAny(dir, []string{"app/...", "cmd/...", "e2e/plugindaemon", "e2e/kubedaemon", "e2e/migrateddaemon"}) // daemons of the tests
+		matchesAny(dir, []string{"app/...", "cmd/...", "e2e/plugindaemon", "e2e/kubedaemon"}) // daemons of the tests
 }
 
 func matchesAny(name string, patterns []string) bool {

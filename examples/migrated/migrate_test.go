@@ -2,6 +2,7 @@ package migrated
 
 import (
 	"flag"
+	"go/format"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -59,6 +60,9 @@ func TestMovedPluginsDifferInWhatTheGuideSaysAlone(t *testing.T) {
 			require.Contains(t, want, edit[0])
 			want = strings.ReplaceAll(want, edit[0], edit[1])
 		}
+		formatted, err := format.Source([]byte(want))
+		require.NoError(t, err)
+		want = string(formatted)
 		file := filepath.Join(name, "plugin.go")
 		if *update {
 			require.NoError(t, os.MkdirAll(name, 0o755))

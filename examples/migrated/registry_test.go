@@ -26,6 +26,7 @@ import (
 type defaults struct{}
 
 func (defaults) Plugin(string, *plugins.Policy, any) error { return nil }
+func (defaults) Configured(string) bool                    { return false }
 func (defaults) Conflicts(string) plugins.OnConflict       { return plugins.Warn }
 
 func roster(t *testing.T) *registry.Roster {

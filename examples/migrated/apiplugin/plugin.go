@@ -7,11 +7,11 @@ import (
 	"net/http"
 	"strings"
 
+	hookplugins "github.com/pouchfx/pouchfx/plugins/hookplugins"
+	httputils "github.com/pouchfx/pouchfx/plugins/hookplugins"
 	server "github.com/pouchfx/pouchfx/plugins/hookplugins"
 	serverTypes "github.com/pouchfx/pouchfx/types"
 	types "github.com/pouchfx/pouchfx/types"
-	hookplugins "github.com/pouchfx/pouchfx/plugins/hookplugins"
-	httputils "github.com/pouchfx/pouchfx/plugins/hookplugins"
 
 	"github.com/gorilla/mux"
 )

@@ -13,10 +13,10 @@ import (
 	"strconv"
 	"strings"
 
-	types "github.com/pouchfx/pouchfx/types"
-	mgr "github.com/pouchfx/pouchfx/types"
-	hookplugins "github.com/pouchfx/pouchfx/plugins/hookplugins"
 	networktypes "github.com/pouchfx/pouchfx/networktypes"
+	hookplugins "github.com/pouchfx/pouchfx/plugins/hookplugins"
+	mgr "github.com/pouchfx/pouchfx/types"
+	types "github.com/pouchfx/pouchfx/types"
 )
 
 type contPlugin struct{}

@@ -7,8 +7,8 @@ import (
 	"io/ioutil"
 	"os"
 
-	types "github.com/pouchfx/pouchfx/types"
 	hookplugins "github.com/pouchfx/pouchfx/plugins/hookplugins"
+	types "github.com/pouchfx/pouchfx/types"
 
 	containerd "github.com/containerd/containerd/v2/client"
 )

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,6 +139,20 @@ plugins:
 	assert.Equal(t, []string{"0"}, answers[0].Client.UID)
 	assert.Equal(t, record{Event: "answered", Method: "POST", Route: "/containers/create", Decision: "deny", Status: 403, Client: struct{ CN, O, UID []string }{CN: []string{"bob"}, O: []string{"dev"}}}, answers[1])
 	assert.Equal(t, record{Event: "answered", Method: "POST", Route: "/containers/create", Decision: "allow", Rule: "operators", Status: 201, Client: struct{ CN, O, UID []string }{CN: []string{"alice"}, O: []string{"ops"}}}, answers[2])
+}
+
+// The example's rules are for routes of this daemon, or it would not start.
+func TestTheExampleOfApiGuardStarts(t *testing.T) {
+	readme, err := os.ReadFile("../plugins/apiguard/README.md")
+	require.NoError(t, err)
+	_, example, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	audit := filepath.Join(t.TempDir(), "audit")
+	d := configured(t, embedded, strings.ReplaceAll(example, "/var/log/pouchfx-audit.json", audit))
+	require.NoError(t, d.start())
+	d.load(t, "box")
+	assert.Equal(t, "hello\n", d.run(t, "echo hello").stdout)
+	assert.FileExists(t, audit)
 }
 
 func TestAnApiGuardThatShutsNothingFailsTheStart(t *testing.T) {

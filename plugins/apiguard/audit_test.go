@@ -52,9 +52,9 @@ func TestRequestsAndAnswersAreWrittenDown(t *testing.T) {
 		}
 		return nil
 	}))
-	require.NoError(t, call(specs, "POST /containers/{name}/start", certificate(nil), ""))
+	require.NoError(t, call(specs, "POST /containers/{name:.*}/start", certificate(nil), ""))
 	require.NoError(t, call(specs, "GET /_ping", nil, "uid:7"))
-	require.ErrorIs(t, call(specs, "DELETE /containers/{name}", certificate(nil), ""), conflict)
+	require.ErrorIs(t, call(specs, "DELETE /containers/{name:.*}", certificate(nil), ""), conflict)
 	require.Error(t, call(specs, "POST /build", certificate(nil), ""))
 	require.Panics(t, func() { _ = call(specs, "GET /images/{name:.*}/json", nil, "") })
 
@@ -78,7 +78,7 @@ func TestRequestsAndAnswersAreWrittenDown(t *testing.T) {
 	assert.Equal(t, []int{201, 200, 409, 403, 500}, statuses)
 	first, ping, build := all[1], all[2], all[6]
 	assert.Equal(t, &client{CN: []string{"alice"}, O: []string{"ops", "dev"}, OU: []string{"night"}}, first.Client)
-	assert.Equal(t, []any{"POST", "/v1.44/containers/{name}/start", "/containers/{name}/start", Allow, "rules[3]"},
+	assert.Equal(t, []any{"POST", "/v1.44/containers/{name:.*}/start", "/containers/{name:.*}/start", Allow, "rules[3]"},
 		[]any{first.Method, first.Path, first.Route, first.Decision, first.Rule})
 	assert.Equal(t, []string{"7"}, ping.Client.UID)
 	assert.Equal(t, []any{Deny, "nobody builds"}, []any{build.Decision, build.Rule})

@@ -82,7 +82,8 @@ type Routes struct {
 	// Methods are those of HTTP; none means all.
 	Methods []string `yaml:"methods"`
 	// Paths are patterns for the routes as they are spelt, without a version:
-	// /containers/{name}/json; none means all.
+	// /containers/{name:.*}/json, or /containers/{name}/json for short; none
+	// means all.
 	Paths []*when.Pattern `yaml:"paths"`
 }
 
@@ -103,7 +104,29 @@ func (r Routes) Validate() error {
 
 func (r *Routes) matches(spec *types.HandlerSpec) bool {
 	return (len(r.Methods) == 0 || slices.Contains(r.Methods, spec.Method)) &&
-		(len(r.Paths) == 0 || slices.ContainsFunc(r.Paths, func(p *when.Pattern) bool { return p.Matches(spec.Path) }))
+		(len(r.Paths) == 0 || slices.ContainsFunc(r.Paths, func(p *when.Pattern) bool { return p.Matches(spec.Path, short(spec.Path)) }))
+}
+
+// short leaves out what a route's variables match: {name:.*} is {name}.
+func short(path string) string {
+	var b strings.Builder
+	depth, left := 0, false
+	for _, r := range path {
+		switch {
+		case r == '{':
+			depth++
+		case r == '}':
+			if depth--; depth == 0 {
+				left = false
+			}
+		case r == ':' && depth == 1:
+			left = true
+		}
+		if !left {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // Audit is a file with a line of JSON for each request and each answer.

@@ -53,8 +53,8 @@ func routes(handler types.Handler) (specs []*types.HandlerSpec) {
 		handler = func(context.Context, http.ResponseWriter, *http.Request) error { return nil }
 	}
 	for _, r := range []string{
-		"GET /_ping", "GET /containers/json", "GET /containers/{name}/json", "POST /containers/create", "POST /containers/{name}/start",
-		"DELETE /containers/{name}", "POST /build", "GET /images/{name:.*}/json", "POST /exec/{name}/start",
+		"GET /_ping", "GET /containers/json", "GET /containers/{name:.*}/json", "POST /containers/create", "POST /containers/{name:.*}/start",
+		"DELETE /containers/{name:.*}", "POST /build", "GET /images/{name:.*}/json", "POST /exec/{name}/start",
 	} {
 		method, path, _ := strings.Cut(r, " ")
 		specs = append(specs, types.NewHandlerSpec(method, path, handler))
@@ -103,18 +103,18 @@ func TestTheFirstRuleForRouteAndClientDecides(t *testing.T) {
 		user    string
 		refusal string // empty: none
 	}{
-		{"GET /containers/{name}/json", bob, "", ""},
+		{"GET /containers/{name:.*}/json", bob, "", ""},
 		{"GET /images/{name:.*}/json", nil, "", ""},
 		{"POST /containers/create", nil, "uid:0", ""},
 		{"POST /build", nil, "uid:0", ""},
 		{"POST /build", certificate(nil), "", `alice may not POST /build: rule "nobody builds"`},
 		{"POST /containers/create", nil, "uid:1000", `uid 1000 may not POST /containers/create: no rule allows it`},
 		{"POST /containers/create", nil, "", `a client without a name may not POST`},
-		{"POST /containers/{name}/start", certificate(nil), "", ""},
-		{"POST /containers/{name}/start", bob, "", `bob may not POST /containers/{name}/start: no rule allows it`},
-		{"DELETE /containers/{name}", certificate(nil), "", ""},
-		{"DELETE /containers/{name}", certificate(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"night", "day"} }), "", "alice may not DELETE"},
-		{"DELETE /containers/{name}", certificate(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = nil }), "", ""},
+		{"POST /containers/{name:.*}/start", certificate(nil), "", ""},
+		{"POST /containers/{name:.*}/start", bob, "", `bob may not POST /containers/{name:.*}/start: no rule allows it`},
+		{"DELETE /containers/{name:.*}", certificate(nil), "", ""},
+		{"DELETE /containers/{name:.*}", certificate(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = []string{"night", "day"} }), "", "alice may not DELETE"},
+		{"DELETE /containers/{name:.*}", certificate(func(c *x509.Certificate) { c.Subject.OrganizationalUnit = nil }), "", ""},
 		{"POST /containers/create", certificate(func(c *x509.Certificate) { c.DNSNames = []string{"ci.example.org"} }), "", ""},
 		{"POST /containers/create", certificate(func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(10, 0, 0, 1)} }), "", ""},
 		{"POST /containers/create", certificate(func(c *x509.Certificate) { c.URIs = []*url.URL{{Scheme: "spiffe", Host: "x"}} }), "", ""},
@@ -137,7 +137,7 @@ func TestACertificateCannotPassForAUserOfTheSocket(t *testing.T) {
 	assert.True(t, errdefs.IsPermissionDenied(call(specs, "POST /containers/create", forged, "uid:0")))
 	unverified := certificate(nil)
 	unverified.VerifiedChains = nil
-	assert.True(t, errdefs.IsPermissionDenied(call(specs, "POST /containers/{name}/start", unverified, "")))
+	assert.True(t, errdefs.IsPermissionDenied(call(specs, "POST /containers/{name:.*}/start", unverified, "")))
 }
 
 func TestTheDefaultDecidesWhereNoRuleDoes(t *testing.T) {
@@ -151,8 +151,22 @@ func TestTheDefaultDecidesWhereNoRuleDoes(t *testing.T) {
 func TestRoutesAreRemoved(t *testing.T) {
 	specs := newGuard(t, "    default: allow\n    remove: [{paths: [/build, \"/exec/*\"]}, {methods: [DELETE]}]\n").UpdateHandler(t.Context(), routes(nil))
 	assert.Len(t, specs, 6)
-	for _, route := range []string{"POST /build", "POST /exec/{name}/start", "DELETE /containers/{name}"} {
+	for _, route := range []string{"POST /build", "POST /exec/{name}/start", "DELETE /containers/{name:.*}"} {
 		assert.True(t, errdefs.IsNotFound(call(specs, route, nil, "")), route)
+	}
+}
+
+func TestARouteMayBeWrittenWithoutWhatItsVariablesMatch(t *testing.T) {
+	for path, want := range map[string]string{
+		"/containers/{name:.*}/json":    "/containers/{name}/json",
+		"/a/{x:[0-9]{2,3}}/{y}/{z:a:b}": "/a/{x}/{y}/{z}",
+		"/plain:with/colon":             "/plain:with/colon",
+	} {
+		assert.Equal(t, want, short(path))
+	}
+	for spelling, refused := range map[string]bool{"/containers/{name:.*}/json": true, "/containers/{name}/json": true, "!/containers/{name}/json": false, "!/containers/{name:.*}/json": false} {
+		specs := newGuard(t, "    default: allow\n    rules: [{do: deny, methods: [GET], paths: [\""+spelling+"\"]}]\n").UpdateHandler(t.Context(), routes(nil))
+		assert.Equal(t, refused, call(specs, "GET /containers/{name:.*}/json", nil, "") != nil, spelling)
 	}
 }
 

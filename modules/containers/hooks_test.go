@@ -27,6 +27,7 @@ type recorder struct {
 	fail  string // name of the hook that fails
 	dir   string // a directory of the host
 	calls []string
+	asked []plugins.Request // of PreStart, PreUpdate, PostUpdate
 	root  string
 	env   []string
 }
@@ -44,7 +45,8 @@ func (r *recorder) PreCreate(ctx context.Context, c *types.ContainerCreateConfig
 	return r.called("PreCreate")
 }
 
-func (r *recorder) PreStart(_ context.Context, v interface{}) ([]int, [][]string, error) {
+func (r *recorder) PreStart(ctx context.Context, v interface{}) ([]int, [][]string, error) {
+	r.asked = append(r.asked, plugins.RequestFrom(ctx))
 	c := v.(*types.Container)
 	c.Config.Env = append(c.Config.Env, "STARTED=yes")
 	c.Annotations["org.example"] = "seen"
@@ -55,12 +57,14 @@ func (r *recorder) PreStart(_ context.Context, v interface{}) ([]int, [][]string
 	return []int{-5, 5}, [][]string{hook("after"), hook("before")}, r.called("PreStart")
 }
 
-func (r *recorder) PreUpdate(_ context.Context, body io.ReadCloser) (io.ReadCloser, error) {
+func (r *recorder) PreUpdate(ctx context.Context, body io.ReadCloser) (io.ReadCloser, error) {
+	r.asked = append(r.asked, plugins.RequestFrom(ctx))
 	body.Close()
 	return io.NopCloser(strings.NewReader(`{"Env":["UPDATED=yes"]}`)), r.called("PreUpdate")
 }
 
-func (r *recorder) PostUpdate(_ context.Context, root string, env []string) error {
+func (r *recorder) PostUpdate(ctx context.Context, root string, env []string) error {
+	r.asked = append(r.asked, plugins.RequestFrom(ctx))
 	r.root, r.env = root, env
 	return errors.Join(r.called("PostUpdate"), os.WriteFile(filepath.Join(root, "updated"), []byte("by hook\n"), 0o644))
 }
@@ -69,7 +73,7 @@ func TestHooksOfContainers(t *testing.T) {
 	r := &recorder{dir: t.TempDir()}
 	f := newFixture(t, r)
 	ctx := t.Context()
-	id := f.create(t, "hooked", nil, "sh", "-c", "echo $CREATED $STARTED $UPDATED; cat /updated; ls /from-host")
+	id := f.create(t, "hooked", func(c *types.ContainerCreateConfig) { c.Labels = map[string]string{"tier": "front"} }, "sh", "-c", "echo $CREATED $STARTED $UPDATED; cat /updated; ls /from-host")
 
 	_, err := f.Update(ctx, id, io.NopCloser(strings.NewReader(`{}`)))
 	require.NoError(t, err, "of a stopped container")
@@ -82,6 +86,9 @@ func TestHooksOfContainers(t *testing.T) {
 		assert.Zero(t, f.startAndWait(t, id))
 	}
 	assert.Equal(t, []string{"PreCreate", "PreUpdate", "PostUpdate", "PreStart", "PreStart"}, r.calls)
+	for _, asked := range r.asked {
+		assert.Equal(t, plugins.Request{ID: id, Name: "hooked", Image: "box", Labels: map[string]string{"tier": "front", "org.example.box": "1"}}, asked, "the image's labels, too")
+	}
 	out := f.logs(t, id, LogsOptions{Tail: -1})
 	assert.Contains(t, out.text(1), "as hooked yes yes\nby hook\nafter\n", out.text(2))
 	assert.NotContains(t, f.inspect(t, id).Config.Env, "STARTED=yes")

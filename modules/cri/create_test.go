@@ -62,7 +62,8 @@ func hooksChangeWhatKubernetesCreates(t *testing.T, f *fixture) {
 		Pod: plugins.Pod{Name: "pod-change", Namespace: "default", UID: "uid-pod-change"},
 	}
 	assert.Equal(t, []plugins.Request{asked, asked}, requests[:2])
-	asked.ID = id
+	asked.ID, asked.Image, asked.Labels = id, requests[2].Image, r.Status.Labels
+	assert.NotEmpty(t, asked.Image)
 	assert.Equal(t, asked, requests[2])
 }
 

@@ -118,7 +118,7 @@ func TestAStartRefusesWhatItCannotDo(t *testing.T) {
 	}
 	for want, hook := range map[string]func(*types.Container){
 		"Annotations: io.kubernetes.cri.sandbox-id": func(c *types.Container) { delete(c.Annotations, "io.kubernetes.cri.sandbox-id") },
-		`invalid environment variable: "="`:        func(c *types.Container) { c.Config.Env = append(c.Config.Env, "=x") },
+		`invalid environment variable: "="`:         func(c *types.Container) { c.Config.Env = append(c.Config.Env, "=x") },
 		"volume v on /v":                            add(types.MountPoint{Type: mount.TypeVolume, Name: "v", Destination: "/v"}),
 		`mount type unknown: "image"`:               add(types.MountPoint{Type: mount.TypeImage, Destination: "/v"}),
 		`invalid source "x"`:                        add(types.MountPoint{Type: mount.TypeBind, Source: "x", Destination: "/v"}),

@@ -191,6 +191,9 @@ func (p *Plugin) later(ctx context.Context, snapshotter string, image containerd
 		case <-ctx.Done():
 			return
 		}
+		if ctx.Err() != nil { // the turn is that of one which the stop has ended
+			return
+		}
 		begin := time.Now()
 		switch err := unpack(ctx, snapshotter, image); {
 		case err == nil:

@@ -62,13 +62,16 @@ func TestAProcessOfTheHostIsInNoContainer(t *testing.T) {
 func TestTheTimelineIsSplitByPhase(t *testing.T) {
 	entries := []lifecycle.Entry{
 		{Phase: lifecycle.Start, Name: "plugin diary PreStartHook", Took: time.Millisecond},
+		{Phase: lifecycle.Start, Name: "containerd.(*Engine).Start", Took: time.Millisecond},
 		{Phase: lifecycle.Stop, Name: "store"},
 	}
 	starts := phase(entries, lifecycle.Start)
-	assert.Equal(t, entries[:1], starts)
-	assert.True(t, isDiary(starts[0]))
-	assert.Equal(t, "     1.00 ms  plugin diary PreStartHook\n", table(starts))
-	assert.Equal(t, "nobody", nameOf(nil, -1))
+	assert.Equal(t, entries[:2], starts)
+	assert.True(t, follows(starts, "diary", "containerd.(*Engine)"))
+	assert.False(t, follows(starts, "containerd.(*Engine)", "diary"))
+	assert.False(t, follows(starts, "nobody", "diary"))
+	assert.False(t, follows(starts, "diary", "nobody"))
+	assert.Equal(t, "     1.00 ms  plugin diary PreStartHook\n", table(starts[:1]))
 }
 
 func TestEndAllEndsProcessesAndMountsOfTheRoot(t *testing.T) {

@@ -32,8 +32,7 @@ func (s *story) daemonStops(context.Context) error {
 	s.quote(table(starts))
 	s.say("and stopped in this:")
 	s.quote(table(stops))
-	s.claim(len(starts) > 0 && isDiary(starts[0]) && len(stops) > 0 && isDiary(stops[len(stops)-1]),
-		fmt.Sprintf("first to start: %s; last to stop: %s", nameOf(starts, 0), nameOf(stops, len(stops)-1)),
+	s.claim(follows(starts, "diary", "containerd.(*Engine)") && follows(stops, "containerd.(*Engine)", "diary"), "as above",
 		"the daemon plugin came before the engine and went after it")
 	return nil
 }
@@ -42,13 +41,12 @@ func phase(entries []lifecycle.Entry, p lifecycle.Phase) []lifecycle.Entry {
 	return slices.DeleteFunc(slices.Clone(entries), func(e lifecycle.Entry) bool { return e.Phase != p })
 }
 
-func isDiary(e lifecycle.Entry) bool { return strings.Contains(e.Name, "diary") }
-
-func nameOf(entries []lifecycle.Entry, i int) string {
-	if i < 0 || i >= len(entries) {
-		return "nobody"
+// follows reports whether both are there, and one before the other.
+func follows(entries []lifecycle.Entry, first, then string) bool {
+	at := func(name string) int {
+		return slices.IndexFunc(entries, func(e lifecycle.Entry) bool { return strings.Contains(e.Name, name) })
 	}
-	return entries[i].Name
+	return at(first) >= 0 && at(first) < at(then)
 }
 
 func table(entries []lifecycle.Entry) string {

@@ -18,7 +18,7 @@ import (
 )
 
 // hookTimeout bounds one runtime hook, in seconds.
-var hookTimeout = int(time.Minute / time.Second)
+var hookTimeout = int(plugins.RuntimeHookLimit / time.Second)
 
 // spec makes the specification of one start. start is the container as the
 // PreStart hooks left it.

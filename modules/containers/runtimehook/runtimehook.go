@@ -7,6 +7,10 @@
 // through a socket, and waits until the daemon has set the network up (Door).
 // So hooks of plugins that run before it see no interface but loopback, and
 // those behind it see them all.
+//
+// In the same way this binary runs the programs of plugins that say more than
+// their argv (plugins.HookProgram): with their environment, and no longer than
+// they may.
 package runtimehook
 
 import (
@@ -16,10 +20,12 @@ import (
 	"net"
 	"os"
 	"slices"
+
+	"github.com/pouchfx/pouchfx/plugins"
 )
 
 const (
-	role    = "runtime-hook"
+	role    = plugins.RuntimeHookRole
 	network = "network"
 	// maxState bounds what is read of a container's state, maxAnswer what is
 	// read of the daemon's.
@@ -37,8 +43,14 @@ func Requested() bool { return len(os.Args) == 4 && os.Args[1] == role }
 // Run is the hook's main. It returns the exit status; a failure fails the
 // container's start with what is written to stderr.
 func Run() int {
-	if err := run(os.Args[2], os.Args[3], os.Stdin); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", os.Args[2], err)
+	var err error
+	if name := os.Args[2]; name == plugins.RunProgram {
+		err = runProgram(os.Args[3], os.Stdin, os.Stdout, os.Stderr)
+	} else if err = run(name, os.Args[3], os.Stdin); err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return 0
@@ -49,7 +61,7 @@ func Run() int {
 // affair, which ends the hook.
 func run(name, socket string, state io.Reader) error {
 	if !slices.Contains([]string{network}, name) {
-		return fmt.Errorf("there is no such runtime hook: use %q", network)
+		return fmt.Errorf("there is no such runtime hook: use %q or %q", network, plugins.RunProgram)
 	}
 	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {

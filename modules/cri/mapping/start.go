@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -12,17 +13,21 @@ import (
 
 	"github.com/pouchfx/pouchfx/modules/containers/ocispec"
 	"github.com/pouchfx/pouchfx/modules/registry"
+	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/types"
 )
 
 // Container is what PreStart hooks get of a container that is about to start:
 // r is the request it was made from, as far as that is known, s its
 // specification, and baseFS the path at which its root filesystem will be.
-// Env, Mounts and Annotations are those of the specification; of its mounts all
-// binds, and each tmpfs but those that every container has.
+// Env, Mounts and Annotations are those of the specification, and so is the
+// command where the request leaves it to the image; of its mounts all binds, and each tmpfs but those that every container has.
 func Container(id string, r *runtime.CreateContainerRequest, s *specs.Spec, baseFS string) *types.Container {
 	c := Config(r)
 	c.Env = slices.Clone(env(s))
+	if s.Process != nil && len(c.Entrypoint)+len(c.Cmd) == 0 {
+		c.Cmd = slices.Clone(s.Process.Args) // the image's
+	}
 	points, _ := mountPoints(s)
 	annotations := maps.Clone(s.Annotations)
 	if annotations == nil {
@@ -73,7 +78,7 @@ func env(s *specs.Spec) []string {
 }
 
 // hookTimeout bounds one runtime hook, in seconds.
-const hookTimeout = 60
+const hookTimeout = int(plugins.RuntimeHookLimit / time.Second)
 
 func addHooks(s *specs.Spec, hooks []registry.RuntimeHook) {
 	if len(hooks) == 0 {

@@ -56,6 +56,15 @@ func TestAStartThatNobodyChangesIsAsItWas(t *testing.T) {
 	require.NoError(t, EditStart(empty, Container("", nil, empty, ""), nil))
 }
 
+func TestAStartShowsTheCommandThatWillRun(t *testing.T) {
+	s := podSpec()
+	s.Process.Args = []string{"/image/run", "-x"}
+	c := Container("id", nil, s, "")
+	assert.Equal(t, s.Process.Args, append(c.Config.Entrypoint, c.Config.Cmd...), "the image's")
+	c = Container("id", &runtime.CreateContainerRequest{Config: &runtime.ContainerConfig{Command: []string{"/image/run"}, Args: []string{"-x"}}}, s, "")
+	assert.Equal(t, s.Process.Args, append(c.Config.Entrypoint, c.Config.Cmd...), "the request's")
+}
+
 func TestAStartShowsBindsAndTmpfs(t *testing.T) {
 	c := Container("id", nil, podSpec(), "")
 	assert.Equal(t, []types.MountPoint{

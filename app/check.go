@@ -71,7 +71,8 @@ func (r *Report) String() string {
 // Check reports all that is wrong with a target and its configuration, as far
 // as it can be known without running a constructor or starting anything: what
 // is missing, cycles, plugins of one name, and the plugins' sections of the
-// configuration. The report is complete when there is no error.
+// configuration with what these name. The report is complete when there is no
+// error.
 func Check(t Target, c *config.Config) (*Report, error) {
 	report := &Report{Target: t.Name}
 	registrations, errs := settled(t, c)
@@ -91,6 +92,11 @@ func Check(t Target, c *config.Config) (*Report, error) {
 
 	// What cannot be provided at all is reported above.
 	t.Plugins = slices.DeleteFunc(slices.Clone(t.Plugins), func(p *plugins.Provided) bool { return p.Err() != nil })
+	for _, p := range t.Plugins {
+		if _, err := p.Settle(c); err == nil { // else it is told above
+			errs = append(errs, p.Check(c))
+		}
+	}
 	env := environment{config: c, log: zap.NewNop(), timeline: lifecycle.NewTimeline(), fatal: func(error) {}}
 	if err := t.checkDaemonPlugins(env); err != nil {
 		errs = append(errs, err)

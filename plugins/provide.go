@@ -86,6 +86,17 @@ func DefaultPolicyOf(change func(*Policy)) Option {
 // config.
 func Defaults(config any) Option { return func(p *Provided) { p.config = reflect.ValueOf(config) } }
 
+// Checked has check look at a configuration of the type given to Defaults when
+// an operator has the daemon's configuration checked: at what it names and does
+// not hold, such as files. What is wrong with the configuration itself is for
+// its Validate, which every start asks.
+func Checked[C any](check func(C) error) Option {
+	return func(p *Provided) {
+		p.checks = reflect.TypeFor[C]()
+		p.check = func(config reflect.Value) error { return check(config.Interface().(C)) }
+	}
+}
+
 // Provided is a plugin as a build target lists it. It is an fx.Option, and
 // tells what it is without a running app.
 type Provided struct {
@@ -101,6 +112,8 @@ type Provided struct {
 
 	config         reflect.Value // the configuration's defaults; invalid when it takes none
 	whenConfigured bool
+	checks         reflect.Type // what check takes
+	check          func(config reflect.Value) error
 	err            error // why it cannot be provided
 }
 
@@ -127,6 +140,8 @@ func Provide[P, T any](name string, constructor func(P) (T, error), opts ...Opti
 		p.err = fmt.Errorf("plugin %q of %s: give it a name without spaces, slashes and quotes", name, p.Origin)
 	case len(p.Kinds) == 0:
 		p.err = fmt.Errorf("plugin %q: %s implements none of the six plugin interfaces: give it the methods of one, or embed plugins.ContainerBase or plugins.DaemonBase", name, reflect.TypeFor[T]())
+	case p.check != nil && (!p.config.IsValid() || p.config.Type() != p.checks):
+		p.err = fmt.Errorf("plugin %q: it checks a %v: give one to plugins.Defaults", name, p.checks)
 	case p.Policy.Validate() != nil:
 		p.err = fmt.Errorf("plugin %q: %w", name, p.Policy.Validate())
 	}
@@ -149,6 +164,18 @@ func (p *Provided) String() string { return fmt.Sprintf("plugins.Provide(%q)", p
 func (p *Provided) Settle(settings Settings) (Policy, error) {
 	policy, _, err := p.settle(settings)
 	return policy, err
+}
+
+// Check settles the plugin, and has it check what its configuration names.
+func (p *Provided) Check(settings Settings) error {
+	policy, config, err := p.settle(settings)
+	if err != nil || !policy.Enabled || p.check == nil {
+		return err
+	}
+	if err := p.check(config); err != nil {
+		return fmt.Errorf("plugin %q: %w", p.Name, err)
+	}
+	return nil
 }
 
 func (p *Provided) settle(settings Settings) (Policy, reflect.Value, error) {

@@ -274,6 +274,28 @@ func TestSettleTellsThePolicyWithoutConstructing(t *testing.T) {
 	assert.Equal(t, `plugins.Provide("p")`, fmt.Sprint(p))
 }
 
+func TestWhatAConfigurationNamesIsCheckedOnDemand(t *testing.T) {
+	construct := func(l limits) (*box, error) { return &box{from: l.Max}, nil }
+	check := func(l limits) error {
+		if l.Max == 5 {
+			return errNoDisk
+		}
+		return nil
+	}
+	p := plugins.Provide("p", construct, plugins.Defaults(limits{Max: 4}), plugins.Checked(check))
+	require.NoError(t, p.Check(settings{}))
+	five := settings{"p": func(_ *plugins.Policy, config any) error { config.(*limits).Max = 5; return nil }}
+	assert.ErrorIs(t, p.Check(five), errNoDisk)
+	assert.Equal(t, 5, one(t, five, p).Plugin.(*box).from, "and not with a start")
+	require.NoError(t, p.Check(settings{"p": func(policy *plugins.Policy, config any) error {
+		config.(*limits).Max = 5
+		return off(policy, nil)
+	}}), "nor of one that is left out")
+
+	wrong := plugins.Provide("p", construct, plugins.Defaults(limits{}), plugins.Checked(func(int) error { return nil }))
+	assert.ErrorContains(t, wrong.Err(), `plugin "p": it checks a int: give one to plugins.Defaults`)
+}
+
 func TestAMissingDependencyIsAnError(t *testing.T) {
 	_, err := assemble(t, settings{}, plugins.Provide("p", func(*store) (*box, error) { return &box{}, nil }))
 	assert.ErrorContains(t, err, "*plugins_test.store")

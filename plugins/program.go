@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -65,9 +66,13 @@ func (p HookProgram) Validate() error {
 // maxArgument is what Linux allows for one argument, less some room.
 const maxArgument = 120 << 10
 
+// executable is the path of this binary, which asking the kernel for is the
+// most that a hook would cost.
+var executable = sync.OnceValues(os.Executable)
+
 // PreStartArgs returns the program as PreStart returns a runtime hook.
 func (p HookProgram) PreStartArgs() ([]string, error) {
-	self, err := os.Executable()
+	self, err := executable()
 	if err != nil {
 		return nil, err
 	}

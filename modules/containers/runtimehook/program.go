@@ -30,7 +30,7 @@ func runProgram(text string, state io.Reader, stdout, stderr *os.File) error {
 		return fmt.Errorf("cannot read what to run: %w", err)
 	}
 	if err := p.Validate(); err != nil {
-		return fmt.Errorf("%s: %w", p.Name, err)
+		return fmt.Errorf("runtime hook %s: %w", p.Name, err)
 	}
 	limit := plugins.RuntimeHookLimit - leeway
 	if p.Timeout > 0 {
@@ -39,9 +39,9 @@ func runProgram(text string, state io.Reader, stdout, stderr *os.File) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	if err := start(ctx, &p, state, stdout, stderr); ctx.Err() != nil {
-		return fmt.Errorf("%s: %s did not end within %v", p.Name, p.Path, limit)
+		return fmt.Errorf("runtime hook %s: %s did not end within %v", p.Name, p.Path, limit)
 	} else if err != nil {
-		return fmt.Errorf("%s: %s: %w", p.Name, p.Path, err)
+		return fmt.Errorf("runtime hook %s: %s: %w", p.Name, p.Path, err)
 	}
 	return nil
 }

@@ -60,10 +60,10 @@ func sortedTail(out string) string {
 
 func TestAProgramThatFailsIsNamed(t *testing.T) {
 	out, err := shell(t, "echo no device >&2; exit 3", nil)
-	assert.EqualError(t, err, "10-x.json: /bin/sh: exit status 3")
+	assert.EqualError(t, err, "runtime hook 10-x.json: /bin/sh: exit status 3")
 	assert.Equal(t, "no device\n", out, "what it says goes the same way")
 	_, err = shell(t, "", func(p *plugins.HookProgram) { p.Path = "/no/such" })
-	assert.ErrorContains(t, err, "10-x.json: /no/such: ")
+	assert.ErrorContains(t, err, "runtime hook 10-x.json: /no/such: ")
 	assert.ErrorContains(t, runProgram("{", nil, nil, nil), "cannot read what to run")
 }
 
@@ -71,7 +71,7 @@ func TestAProgramThatTakesTooLongEndsWithAllThatItStarted(t *testing.T) {
 	pid := filepath.Join(t.TempDir(), "pid")
 	begun := time.Now()
 	_, err := shell(t, "sleep 1000 & echo $! > "+pid+"; wait", func(p *plugins.HookProgram) { p.Timeout = 300 * time.Millisecond })
-	assert.EqualError(t, err, "10-x.json: /bin/sh did not end within 300ms")
+	assert.EqualError(t, err, "runtime hook 10-x.json: /bin/sh did not end within 300ms")
 	assert.Less(t, time.Since(begun), 10*time.Second)
 	text, err := os.ReadFile(pid)
 	require.NoError(t, err)

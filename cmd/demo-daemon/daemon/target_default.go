@@ -31,6 +31,7 @@ import (
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/apiguard"
 	"github.com/pouchfx/pouchfx/plugins/nri"
+	"github.com/pouchfx/pouchfx/plugins/ocihooks"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
 	"github.com/pouchfx/pouchfx/plugins/snapshotters"
@@ -53,6 +54,7 @@ var modules = []fx.Option{
 var shipped = []*plugins.Provided{
 	apiguard.Module,
 	nri.Module,
+	ocihooks.Module,
 	podpolicy.Module,
 	sidecars.Module,
 	snapshotters.Module,

@@ -38,7 +38,8 @@ type ContainerPlugin interface {
 	// the runtime's namespace before the container's process, biggest
 	// priority first, and those of one priority in the order of the plugins.
 	// Setting up the network is itself the first entry of priority 0: hooks
-	// above 0 run before the network exists, those of 0 and below after.
+	// above 0 run before the network exists, those of 0 and below after. One
+	// that needs an environment or a time limit is a HookProgram.
 	PreStart(context.Context, interface{}) (priorities []int, args [][]string, err error)
 
 	// PreCreateEndpoint is called for each network when a start, or a connect

@@ -100,7 +100,7 @@ func TestNothingSaidChangesNothing(t *testing.T) {
 
 func TestAValueThatDoesNotParseRefusesTheCreate(t *testing.T) {
 	for want, c := range map[string]*types.ContainerCreateConfig{
-		`MEMORY_LIMIT "12q": memory: not a size: write bytes, or a number with a unit, such as 512m or 1g`:            asking([]string{"MEMORY_LIMIT=12q"}, nil),
+		`MEMORY_LIMIT "12q": memory: not a size: write bytes, or a number with a unit, such as 512m or 1g`:           asking([]string{"MEMORY_LIMIT=12q"}, nil),
 		`CPU_LIMIT "half": cpus: not a number of processors: write a number such as 0.5, with at most nine decimals`: asking([]string{"CPU_LIMIT=half"}, nil),
 		`label org.example.files "2:1": ulimits.nofile: `:                                                            asking(nil, map[string]string{"org.example.files": "2:1"}),
 	} {
@@ -113,8 +113,8 @@ func TestAValueThatDoesNotParseRefusesTheCreate(t *testing.T) {
 
 func TestRulesThatMakeNoSenseAreRefusedWithTheirLine(t *testing.T) {
 	for section, want := range map[string]string{
-		"    rules:\n      - {env: A}\n":                           "config.yaml:4: plugins.envlimits.rules[0]: the key set is missing",
-		"    rules:\n      - {set: memory}\n":                      "config.yaml:4: plugins.envlimits.rules[0]: give one of the keys env and label",
+		"    rules:\n      - {env: A}\n":                            "config.yaml:4: plugins.envlimits.rules[0]: the key set is missing",
+		"    rules:\n      - {set: memory}\n":                       "config.yaml:4: plugins.envlimits.rules[0]: give one of the keys env and label",
 		"    rules:\n      - env: A\n        set: mem\n":            `config.yaml:5: plugins.envlimits.rules[0].set: "mem" is no field: use one of memory,`,
 		"    rules:\n      - {env: A, set: memory, delete: true}\n": `unknown key "delete"`,
 	} {

@@ -19,8 +19,7 @@ type Config struct {
 
 // Rule is what is done to the endpoints that it is for.
 type Rule struct {
-	// When says for which containers it is: by their name and the pod's
-	// namespace, as the hook is not told more.
+	// When says for which containers it is.
 	When *when.When `yaml:"when"`
 	// Network is a pattern for the network's name.
 	Network *when.Pattern `yaml:"network"`
@@ -46,11 +45,8 @@ type Rule struct {
 	Override bool `yaml:"override"`
 }
 
-// Validate reports a rule that cannot be kept, or that never would be.
+// Validate reports a rule that does nothing, or what cannot be done.
 func (r Rule) Validate() error {
-	if r.When != nil && (r.When.Image != nil || r.When.Labels != nil) {
-		return fmt.Errorf("when: an endpoint has no image and no labels: choose by name, namespace, network and env")
-	}
 	if r.MAC == nil && r.Priority == nil && len(r.DNS)+len(r.DNSSearch)+len(r.DNSOptions)+len(r.Args) == 0 && !r.DisableResolver {
 		return fmt.Errorf("the rule does nothing: give one of mac, priority, dns, dns-search, dns-options, disable-resolver, args")
 	}
@@ -72,14 +68,14 @@ type MAC net.HardwareAddr
 
 // UnmarshalText reads an address.
 func (m *MAC) UnmarshalText(text []byte) error {
-	whole := string(text)
+	whole, given := string(text), 6
 	if strings.Count(whole, ":") == 2 {
-		whole += ":00:00:00"
+		whole, given = whole+":00:00:00", 3
 	}
 	mac, err := net.ParseMAC(whole)
 	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
 		return fmt.Errorf("%q is no address of an interface: write six bytes, or the first three for the others to differ, such as 02:42:ac; the first byte is even", text)
 	}
-	*m = MAC(mac[:(strings.Count(string(text), ":") + 1)])
+	*m = MAC(mac[:given])
 	return nil
 }

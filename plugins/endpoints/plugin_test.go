@@ -22,7 +22,7 @@ const rules = `
       - network: front
         mac: "02:42:ac"
         priority: 100
-      - when: {name: db-*}
+      - when: {name: db-*, image: db, labels: {tier: back}}
         dns: [10.0.0.53]
         dns-search: [db.example.org]
         dns-options: ["ndots:2"]
@@ -64,7 +64,7 @@ func TestThePluginKeepsTheContract(t *testing.T) {
 
 func TestRulesChangeTheEndpointsThatTheyAreFor(t *testing.T) {
 	p := newPlugin(t, rules)
-	ctx := plugins.WithRequest(t.Context(), plugins.Request{Name: "db-1"})
+	ctx := plugins.WithRequest(t.Context(), plugins.Request{Name: "db-1", Image: "db", Labels: map[string]string{"tier": "back"}})
 
 	front := on("front")
 	for range 2 { // and again, for nothing piles up
@@ -130,8 +130,6 @@ func TestWhatIsSetStaysUnlessOverridden(t *testing.T) {
 func TestRulesThatMakeNoSenseAreRefusedWithTheirLine(t *testing.T) {
 	for rule, want := range map[string]string{
 		`network: front`:                              "the rule does nothing",
-		`when: {image: a}, priority: 1`:               "an endpoint has no image and no labels",
-		`when: {labels: {a: b}}, priority: 1`:         "an endpoint has no image and no labels",
 		`mac: "01:42:ac"`:                             `"01:42:ac" is no address of an interface`,
 		`mac: "02:42"`:                                "is no address",
 		`mac: "02:42:ac:00:00:00:00:01"`:              "is no address",
@@ -163,7 +161,7 @@ func FuzzMAC(f *testing.F) {
 
 func BenchmarkPreCreateEndpoint(b *testing.B) {
 	p := newPlugin(b, rules)
-	ctx := plugins.WithRequest(b.Context(), plugins.Request{Name: "db-1"})
+	ctx := plugins.WithRequest(b.Context(), plugins.Request{Name: "db-1", Image: "db", Labels: map[string]string{"tier": "back"}})
 	env := []string{"PATH=/usr/bin:/bin", "MODE=production", "TIER=front"}
 	for b.Loop() {
 		if err := p.PreCreateEndpoint(ctx, "3f4ac8f6bd1e9f3b0c5f1a8d2e7c6b5a", env, on("front")); err != nil {

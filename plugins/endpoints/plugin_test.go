@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/api/types/network"
@@ -59,7 +60,7 @@ func on(name string) *networktypes.Endpoint {
 }
 
 func TestThePluginKeepsTheContract(t *testing.T) {
-	plugintest.Run(t, endpoints.Module, plugintest.Config(rules[len("\n    "):]), plugintest.Endpoints(on("front")))
+	plugintest.Run(t, endpoints.Module, plugintest.Config(strings.ReplaceAll(rules, "\n    ", "\n")), plugintest.Endpoints(on("front")))
 }
 
 func TestRulesChangeTheEndpointsThatTheyAreFor(t *testing.T) {

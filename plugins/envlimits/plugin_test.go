@@ -3,6 +3,7 @@ package envlimits_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -58,7 +59,7 @@ func asking(env []string, labels map[string]string) *types.ContainerCreateConfig
 }
 
 func TestThePluginKeepsTheContract(t *testing.T) {
-	plugintest.Run(t, envlimits.Module, plugintest.Config(rules[len("\n    "):]), plugintest.Creates(
+	plugintest.Run(t, envlimits.Module, plugintest.Config(strings.ReplaceAll(rules, "\n    ", "\n")), plugintest.Creates(
 		asking([]string{"MEMORY_LIMIT=512m", "CPU_LIMIT=2", "BACKLOG=9"}, map[string]string{"org.example.files": "9:9", "tier": "back"})))
 }
 

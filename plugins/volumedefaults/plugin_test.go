@@ -3,6 +3,7 @@ package volumedefaults_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/containerd/errdefs"
@@ -57,7 +58,7 @@ func cache() *types.VolumeCreateConfig {
 }
 
 func TestThePluginKeepsTheContract(t *testing.T) {
-	plugintest.Run(t, volumedefaults.Module, plugintest.Config(rules[len("\n    "):]), plugintest.Volumes(cache()))
+	plugintest.Run(t, volumedefaults.Module, plugintest.Config(strings.ReplaceAll(rules, "\n    ", "\n")), plugintest.Volumes(cache()))
 }
 
 func TestRulesGiveOptionsAndLabels(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -30,20 +29,14 @@ func sizeOrAll(text string) (int64, error) {
 
 // cpus reads how many processors' time in billionths, as docker run's --cpus.
 func cpus(text string) (int64, error) {
-	wrong := errors.New("not a number of processors: write a number such as 0.5, with at most nine decimals")
-	// Of what big.Rat reads, an exponent could make it use up the memory.
-	if len(text) > 32 || strings.Trim(text, "0123456789.") != "" {
-		return 0, wrong
+	whole, decimals, _ := strings.Cut(text, ".")
+	decimals = strings.TrimRight(decimals, "0")
+	digits := whole + decimals + "000000000"[min(9, len(decimals)):]
+	n, err := strconv.ParseUint(digits, 10, 63)
+	if err != nil || len(decimals) > 9 || text == "." || text == "" {
+		return 0, errors.New("not a number of processors: write a number such as 0.5, with at most nine decimals")
 	}
-	r, ok := new(big.Rat).SetString(text)
-	if !ok {
-		return 0, wrong
-	}
-	nano := r.Mul(r, big.NewRat(1e9, 1))
-	if !nano.IsInt() || !nano.Num().IsInt64() {
-		return 0, wrong
-	}
-	return nano.Num().Int64(), nil
+	return int64(n), nil
 }
 
 // between reads whole numbers.

@@ -28,6 +28,9 @@ type entry struct {
 // fold makes keys equal that are the same to the daemon, which reads Memory and
 // memory alike: a rule for one is for both.
 func fold(key string) string {
+	if !strings.ContainsFunc(key, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return strings.ToUpper(key) // the same, and fast
+	}
 	return strings.Map(func(r rune) rune {
 		for {
 			next := unicode.SimpleFold(r)

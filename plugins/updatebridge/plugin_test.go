@@ -130,6 +130,7 @@ func TestBodiesAndValuesThatAreRefused(t *testing.T) {
 		`{"Env":{"a":1}}`:                     "Env of the update is not a list of texts",
 		`{"Label":["a",1]}`:                   "Label of the update is not a list of texts",
 		`{"memory":1,"Memory":2}`:             `the update has one key twice: as "Memory" and as "memory"`,
+		`{"pidſLimit":1,"PidsLimit":2}`:       `the update has one key twice: as "PidsLimit" and as "pidſLimit"`,
 		`{"BlKioWeight":1}`[:5] + `"`:         "the update is not a JSON object",
 		`{"Env":["MEMORY_LIMIT=12q"]}`:        `MEMORY_LIMIT "12q": memory: not a size`,
 		`{"Label":["org.example.cpus=half"]}`: `label org.example.cpus "half": cpus: not a number of processors`,

@@ -30,11 +30,15 @@ import (
 	"github.com/pouchfx/pouchfx/modules/volumes"
 	"github.com/pouchfx/pouchfx/plugins"
 	"github.com/pouchfx/pouchfx/plugins/apiguard"
+	"github.com/pouchfx/pouchfx/plugins/endpoints"
+	"github.com/pouchfx/pouchfx/plugins/envlimits"
 	"github.com/pouchfx/pouchfx/plugins/nri"
 	"github.com/pouchfx/pouchfx/plugins/ocihooks"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
 	"github.com/pouchfx/pouchfx/plugins/snapshotters"
+	"github.com/pouchfx/pouchfx/plugins/updatebridge"
+	"github.com/pouchfx/pouchfx/plugins/volumedefaults"
 )
 
 var modules = []fx.Option{
@@ -53,11 +57,15 @@ var modules = []fx.Option{
 // shipped are plugins that do nothing unless they are configured.
 var shipped = []*plugins.Provided{
 	apiguard.Module,
+	endpoints.Module,
+	envlimits.Module,
 	nri.Module,
 	ocihooks.Module,
 	podpolicy.Module,
 	sidecars.Module,
 	snapshotters.Module,
+	updatebridge.Module,
+	volumedefaults.Module,
 }
 
 // targets are the daemons that this binary can be; the first is the one that

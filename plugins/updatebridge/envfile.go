@@ -59,7 +59,7 @@ func assignments(env []string) []byte {
 		}
 		text.WriteString(name)
 		text.WriteString("='")
-		text.WriteString(strings.ReplaceAll(value, "'", `'\''`))
+		text.WriteString(strings.ReplaceAll(value, "'", `'"'"'`))
 		text.WriteString("'\n")
 	}
 	return text.Bytes()

@@ -20,7 +20,7 @@ func TestTheFileHasTheVariablesAsAShellReadsThem(t *testing.T) {
 	}
 	text, err := os.ReadFile(rootfs + file)
 	require.NoError(t, err)
-	assert.Equal(t, "A='b'\nEMPTY=''\nQUOTED='it'\\''s $HOME \"x\"'\nLINES='one\ntwo'\nBARE=''\nA='last'\n", string(text))
+	assert.Equal(t, "A='b'\nEMPTY=''\nQUOTED='it'\"'\"'s $HOME \"x\"'\nLINES='one\ntwo'\nBARE=''\nA='last'\n", string(text))
 	info, err := os.Stat(rootfs + file)
 	require.NoError(t, err)
 	assert.Equal(t, os.FileMode(0o600), info.Mode())

@@ -64,9 +64,10 @@ func (u *undoer) PreCreate(ctx context.Context, c *types.ContainerCreateConfig) 
 }
 
 func (u *undoer) UndoPreCreate(ctx context.Context, _ *types.ContainerCreateConfig) error {
+	undo := u.undo // before the test is told, which may change it then
 	u.undone.add(u.name)
-	if u.undo != nil {
-		return u.undo(ctx)
+	if undo != nil {
+		return undo(ctx)
 	}
 	return ctx.Err()
 }

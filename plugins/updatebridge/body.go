@@ -1,9 +1,9 @@
 package updatebridge
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,20 +25,33 @@ type entry struct {
 	value json.RawMessage
 }
 
+// key is one that a rule is about.
+type key struct{ name, folded string }
+
+func newKey(name string) key { return key{name, fold(name)} }
+
+// The keys of lists, and that for which 0 says something: no limit.
+var (
+	envKey    = key{"Env", "ENV"}
+	labelKey  = key{"Label", "LABEL"}
+	pidsLimit = key{"PidsLimit", "PIDSLIMIT"}
+)
+
 // fold makes keys equal that are the same to the daemon, which reads Memory and
 // memory alike: a rule for one is for both.
 func fold(key string) string {
-	if !strings.ContainsFunc(key, func(r rune) bool { return r > unicode.MaxASCII }) {
-		return strings.ToUpper(key) // the same, and fast
-	}
 	return strings.Map(func(r rune) rune {
-		for {
+		if 'a' <= r && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		for r > unicode.MaxASCII {
 			next := unicode.SimpleFold(r)
 			if next <= r {
 				return next
 			}
 			r = next
 		}
+		return r
 	}, key)
 }
 
@@ -62,48 +75,49 @@ func readBody(text []byte) (*body, error) {
 	return b, nil
 }
 
-// text is the body as it is now.
+// text is the body as it is now, in the order of its keys.
 func (b *body) text() ([]byte, error) {
-	values := make(map[string]json.RawMessage, len(b.entries))
-	for _, e := range b.entries {
-		values[e.key] = e.value
+	text := []byte{'{'}
+	for i, folded := range slices.Sorted(maps.Keys(b.entries)) {
+		e := b.entries[folded]
+		key, err := json.Marshal(e.key)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(append(append(text, key...), ':'), e.value...)
 	}
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(values)
-	return text.Bytes(), err
+	return append(text, '}'), nil
 }
 
 // has reports whether the client asked for something. Docker's own client sends
 // each key, most of them with 0.
-func (b *body) has(key string) bool {
-	switch value := string(b.entries[fold(key)].value); value {
+func (b *body) has(k key) bool {
+	switch value := string(b.entries[k.folded].value); value {
 	case "", "null":
 		return false
 	case "0", `""`, "[]":
-		return key == pidsLimit && value == "0"
+		return k == pidsLimit && value == "0"
 	}
 	return true
 }
 
-// pidsLimit is the key for which 0 says something: no limit.
-const pidsLimit = "PidsLimit"
-
-func (b *body) put(key string, value json.RawMessage) {
-	folded := fold(key)
-	if e, has := b.entries[folded]; has {
-		key = e.key
+func (b *body) put(k key, value json.RawMessage) {
+	name := k.name
+	if e, has := b.entries[k.folded]; has {
+		name = e.key
 	}
-	b.entries[folded] = entry{key, value}
-	delete(b.lists, folded)
+	b.entries[k.folded] = entry{name, value}
+	delete(b.lists, k.folded)
 	b.changed = true
 }
 
-func (b *body) remove(folded string) {
-	if _, has := b.entries[folded]; has {
-		delete(b.entries, folded)
-		delete(b.lists, folded)
+func (b *body) remove(k key) {
+	if _, has := b.entries[k.folded]; has {
+		delete(b.entries, k.folded)
+		delete(b.lists, k.folded)
 		b.changed = true
 	}
 }
@@ -111,62 +125,61 @@ func (b *body) remove(folded string) {
 // rename gives a value another key. What that has already stays, unless the
 // rule overrides.
 func (b *body) rename(r *rule) {
-	e, has := b.entries[r.key]
+	e, has := b.entries[r.key.folded]
 	if !has {
 		return
 	}
 	b.remove(r.key)
-	if !b.has(r.Rename) || r.Override {
-		b.put(r.Rename, e.value)
+	if !b.has(r.newName) || r.Override {
+		b.put(r.newName, e.value)
 	}
 }
 
 // list is the value of Env or Label.
-func (b *body) list(key string) (list []string, err error) {
-	folded := fold(key)
-	if list, read := b.lists[folded]; read {
+func (b *body) list(k key) (list []string, err error) {
+	if list, read := b.lists[k.folded]; read {
 		return list, nil
 	}
-	if value := b.entries[folded].value; value != nil {
+	if value := b.entries[k.folded].value; value != nil {
 		if err := json.Unmarshal(value, &list); err != nil {
-			return nil, invalid("%s of the update is not a list of texts", key)
+			return nil, invalid("%s of the update is not a list of texts", k.name)
 		}
 	}
 	if b.lists == nil {
 		b.lists = map[string][]string{}
 	}
-	b.lists[folded] = list
+	b.lists[k.folded] = list
 	return list, nil
 }
 
 // without takes names out of a list.
-func (b *body) without(key string, names []string) error {
+func (b *body) without(k key, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	list, err := b.list(key)
+	list, err := b.list(k)
 	if err != nil || len(list) == 0 {
 		return err
 	}
 	if list = limit.Without(slices.Clone(list), names); len(list) == 0 {
-		b.remove(fold(key))
+		b.remove(k)
 		return nil
 	}
 	value, err := json.Marshal(list)
 	if err == nil {
-		b.put(key, value)
+		b.put(k, value)
 	}
 	return err
 }
 
 // clamp lowers a limit that is too high, or that would be none. What is no
 // whole number is left to the daemon to refuse.
-func (b *body) clamp(f limit.Field, most int64) {
-	if !b.has(f.Key()) {
+func (b *body) clamp(k key, most int64) {
+	if !b.has(k) {
 		return
 	}
-	n, err := strconv.ParseInt(string(b.entries[fold(f.Key())].value), 10, 64)
-	if err == nil && (n > most || n < 0 || n == 0 && f.Key() == pidsLimit) {
-		b.put(f.Key(), strconv.AppendInt(nil, most, 10))
+	n, err := strconv.ParseInt(string(b.entries[k.folded].value), 10, 64)
+	if err == nil && (n > most || n < 0 || n == 0 && k == pidsLimit) {
+		b.put(k, strconv.AppendInt(nil, most, 10))
 	}
 }

@@ -6,6 +6,7 @@ package updatebridge
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -30,12 +31,15 @@ type Plugin struct {
 // rule is a Rule made ready.
 type rule struct {
 	*Rule
-	key string // folded
+	key, newName key   // of one that renames or drops
+	set          key   // of one that takes
+	rivals       []key // which say the same as set in another way
 }
 
 // bound is a rule that clamps.
 type bound struct {
 	*Rule
+	key  key
 	most int64
 }
 
@@ -45,16 +49,28 @@ func New(c Config) (*Plugin, error) {
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		if r.Clamp.IsZero() {
-			p.rules = append(p.rules, rule{r, fold(r.Key)})
+			p.rules = append(p.rules, ready(r))
 			continue
 		}
 		most, err := r.most()
 		if err != nil {
 			return nil, fmt.Errorf("rules[%d]: %w", i, err)
 		}
-		p.bounds = append(p.bounds, bound{r, most})
+		p.bounds = append(p.bounds, bound{r, newKey(r.Clamp.Key()), most})
 	}
 	return p, nil
+}
+
+func ready(r *Rule) rule {
+	made := rule{Rule: r, key: newKey(r.Key), newName: newKey(r.Rename)}
+	if r.Set.IsZero() {
+		return made
+	}
+	made.set = newKey(r.Set.Key())
+	for _, rival := range r.Set.Rivals() {
+		made.rivals = append(made.rivals, newKey(rival))
+	}
+	return made
 }
 
 // maxBody bounds the body of an update, in bytes.
@@ -114,14 +130,12 @@ func (p *Plugin) rewrite(b *body, about when.Object) error {
 			}
 		}
 	}
-	for key, names := range map[string][]string{"Env": variables, "Label": labels} {
-		if err := b.without(key, names); err != nil {
-			return err
-		}
+	if err := errors.Join(b.without(envKey, variables), b.without(labelKey, labels)); err != nil {
+		return err
 	}
 	for _, bound := range p.bounds {
 		if bound.When.Matches(about) {
-			b.clamp(bound.Clamp, bound.most)
+			b.clamp(bound.key, bound.most)
 		}
 	}
 	return nil
@@ -130,11 +144,11 @@ func (p *Plugin) rewrite(b *body, about when.Object) error {
 // take sets a field to what a variable or label says, and reports whether there
 // is one.
 func (b *body) take(r *rule) (taken bool, err error) {
-	key, name := "Env", r.Env
+	from, name := envKey, r.Env
 	if name == "" {
-		key, name = "Label", r.Label
+		from, name = labelKey, r.Label
 	}
-	list, err := b.list(key)
+	list, err := b.list(from)
 	if err != nil {
 		return false, err
 	}
@@ -146,18 +160,17 @@ func (b *body) take(r *rule) (taken bool, err error) {
 	if err != nil {
 		return false, r.Refuse(value, err)
 	}
-	rivals := r.Set.Rivals()
-	asked := b.has(r.Set.Key())
-	for _, rival := range rivals {
+	asked := b.has(r.set)
+	for _, rival := range r.rivals {
 		asked = asked || b.has(rival)
 	}
 	if asked && !r.Override {
 		return true, nil
 	}
-	for _, rival := range rivals {
-		b.remove(fold(rival))
+	for _, rival := range r.rivals {
+		b.remove(rival)
 	}
-	b.put(r.Set.Key(), text)
+	b.put(r.set, text)
 	return true, nil
 }
 

@@ -12,12 +12,10 @@ import (
 	"github.com/pouchfx/pouchfx/modules/cri"
 	"github.com/pouchfx/pouchfx/modules/telemetry/otlp"
 	"github.com/pouchfx/pouchfx/plugins"
-	"github.com/pouchfx/pouchfx/plugins/envlimits"
 	"github.com/pouchfx/pouchfx/plugins/ocihooks"
 	"github.com/pouchfx/pouchfx/plugins/podpolicy"
 	"github.com/pouchfx/pouchfx/plugins/sidecars"
 	"github.com/pouchfx/pouchfx/plugins/snapshotters"
-	"github.com/pouchfx/pouchfx/plugins/updatebridge"
 )
 
 // targets has the one daemon that this binary can be: the container runtime of
@@ -31,13 +29,11 @@ var targets = []app.Target{{
 		admin.Module,
 		otlp.Module,
 	},
-	Plugins: []*plugins.Provided{ // those that act on pods or nodes
-		envlimits.Module,
+	Plugins: []*plugins.Provided{
 		ocihooks.Module,
 		podpolicy.Module,
 		sidecars.Module,
 		snapshotters.Module,
-		updatebridge.Module,
 	},
 	Root: func(*cri.Endpoint, *admin.Server) {},
 }}

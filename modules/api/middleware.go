@@ -76,7 +76,7 @@ func (d *dispatcher) serve(w *response, r *http.Request) (err error) {
 	if spec == nil {
 		return errdefs.ErrNotFound.WithMessage("page not found")
 	}
-	w.route = spec.Path
+	w.route = strings.ReplaceAll(spec.Path, ":.*}", "}") // what a variable matches is of no interest to those who watch
 	ctx := context.WithValue(r.Context(), versionKey{}, v)
 	ctx = plugins.WithRequest(ctx, requestOf(r))
 	return spec.HandlerFunc(ctx, w, r.WithContext(ctx))

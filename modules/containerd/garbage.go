@@ -59,17 +59,14 @@ func announcements(db *metadata.DB) <-chan struct{} {
 // announceGarbage tells those who watch a database again and again of garbage
 // in it, until there is none: a change that changes nothing does that.
 func announceGarbage(ctx context.Context, db *metadata.DB, removals <-chan struct{}, delay time.Duration) {
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
 	for {
 		select {
 		case <-removals:
-			timer.Reset(delay)
 		case <-ctx.Done():
 			return
 		}
 		select {
-		case <-timer.C:
+		case <-time.After(delay):
 		case <-ctx.Done():
 			return
 		}
